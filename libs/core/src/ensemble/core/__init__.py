@@ -1,0 +1,1 @@
+"""Errors, limits and vocabulary shared by every Ensemble unit. Standard library only."""

@@ -1,0 +1,1 @@
+"""What every Ensemble service runs on: serve, health, drain, interceptors, metrics, logs."""

@@ -1,0 +1,1 @@
+"""Scripted engines and process topologies for Ensemble tests."""

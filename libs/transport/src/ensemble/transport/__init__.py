@@ -1,0 +1,1 @@
+"""One channel per address: in process, unix, TCP or Consul."""

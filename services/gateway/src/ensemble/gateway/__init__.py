@@ -1,0 +1,1 @@
+"""The door: identity, limits, Converse."""

@@ -1,0 +1,5 @@
+"""The ``ensemble`` command."""
+
+
+def main() -> int:
+    return 0

@@ -1,0 +1,1 @@
+"""Entities, facts and their history."""
