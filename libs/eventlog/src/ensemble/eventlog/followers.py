@@ -1,0 +1,82 @@
+"""Hands committed events to those who follow a stream live."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
+
+from ensemble.eventlog.event_log import Event, StreamKey
+
+Read = Callable[[StreamKey, int, int], Awaitable[list[Event]]]
+
+_PAGE: Final = 256
+_BUFFER: Final = 256
+"""Events kept for one follower; one that falls further behind reads from the store."""
+
+
+class _Follower:
+    """What one reader has not taken yet, as far as it fits."""
+
+    def __init__(self) -> None:
+        self.recent: deque[Event] = deque(maxlen=_BUFFER)
+        self.news = asyncio.Event()
+
+
+class Followers:
+    """The live readers of a log, on one event loop.
+
+    Args:
+        read: ``EventLog.read`` of the store they follow.
+    """
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._followers: dict[StreamKey, set[_Follower]] = {}
+        self._closed = False
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Tell the followers of their streams about committed events."""
+        for event in events:
+            for follower in self._followers.get(event.stream, ()):
+                follower.recent.append(event)
+                follower.news.set()
+
+    def close(self) -> None:
+        """End every ``follow``."""
+        self._closed = True
+        for followers in self._followers.values():
+            for follower in followers:
+                follower.news.set()
+
+    async def follow(self, stream: StreamKey, after: int) -> AsyncIterator[Event]:
+        """Yield every event with ``seq`` > ``after``, then follow live."""
+        follower = _Follower()
+        self._followers.setdefault(stream, set()).add(follower)
+        try:
+            behind = True
+            while not self._closed:
+                if behind:
+                    page = await self._read(stream, after, _PAGE)
+                    behind = len(page) == _PAGE
+                    for event in page:
+                        after = event.seq
+                        yield event
+                    continue
+                if not follower.recent:
+                    follower.news.clear()
+                    await follower.news.wait()
+                    continue
+                event = follower.recent[0]
+                if event.seq > after + 1:
+                    # What lies between was pushed out of the buffer, or is on its way.
+                    behind = True
+                    continue
+                follower.recent.popleft()
+                if event.seq > after:
+                    after = event.seq
+                    yield event
+        finally:
+            followers = self._followers[stream]
+            followers.discard(follower)
+            if not followers:
+                del self._followers[stream]

@@ -1,0 +1,232 @@
+"""One SQLite file, held by one process, and its failures as errors of the catalogue."""
+
+import contextlib
+import fcntl
+import os
+import resource
+import sqlite3
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ensemble.core.errors import (
+    EnsembleError,
+    StorageCorruptError,
+    StorageFullError,
+    StorageLockedError,
+    StorageUnavailableError,
+)
+
+_MAGIC: Final = b"SQLite format 3\x00"
+
+# Below this a full structural check costs less than 50 ms; above it only the header and the
+# end of the file are looked at, and damage elsewhere shows when it is read.
+_CHECK_WHOLE_BELOW: Final = 32 * 1024 * 1024
+
+_VERSION_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS schema_version ("
+    "version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT"
+)
+
+
+def translate(exc: sqlite3.Error | OSError, path: Path) -> EnsembleError:
+    """Return the error of the catalogue that says what ``exc`` means for the file ``path``."""
+    code = getattr(exc, "sqlite_errorcode", 0)
+    primary = code & 0xFF
+    where = {"file": str(path)}
+    if primary == sqlite3.SQLITE_FULL or (
+        code == sqlite3.SQLITE_IOERR_WRITE and _at_size_limit(path)
+    ):
+        return StorageFullError(
+            f"The disk under {path} is full; free some space and try again.", metadata=where
+        )
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return StorageCorruptError(
+            f"{path} is damaged ({exc}). Move it away (with its -wal file) to start with an "
+            "empty log, or put a backup in its place.",
+            metadata=where,
+        )
+    return StorageUnavailableError(
+        f"{path} cannot be used ({exc}). Check that its folder exists, that its owner may write "
+        "there and that the disk works.",
+        metadata=where,
+    )
+
+
+def _at_size_limit(path: Path) -> bool:
+    """A process with a limit on file size gets EFBIG, which SQLite reports as any I/O error."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return False
+    slack = 1024 * 1024
+    names = (path, path.with_name(path.name + "-wal"))
+    return any(name.exists() and name.stat().st_size + slack >= limit for name in names)
+
+
+class SqliteFile:
+    """Opens ``path``, after making sure that this process is the only one to use it.
+
+    Args:
+        path: The database; its folder is made if it is absent.
+        schema: Statements that make the tables of ``version`` in an empty file.
+        version: Version of the schema this code knows.
+
+    Raises:
+        StorageLockedError: Another process holds the file.
+        StorageCorruptError: It is not a database, is damaged, or is newer than this code.
+        StorageUnavailableError: It cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, schema: str, version: int) -> None:
+        self.path = path
+        self._lock = _Lock(path)
+        try:
+            self._refuse_foreign()
+            self.writer = self.connect()
+            try:
+                self._prepare(schema, version)
+            except BaseException:
+                self.writer.close()
+                raise
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """Return a new connection, in autocommit mode, usable from any one thread at a time."""
+        try:
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, timeout=5
+            )
+        except sqlite3.Error as exc:
+            raise translate(exc, self.path) from exc
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def close(self) -> None:
+        """Close the writing connection and let other processes have the file."""
+        with contextlib.suppress(sqlite3.Error):
+            self.writer.close()
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _refuse_foreign(self) -> None:
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(100)
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise translate(exc, self.path) from exc
+        if head and not head.startswith(_MAGIC):
+            raise StorageCorruptError(
+                f"{self.path} is not an SQLite database and was left as it is. Move it away to "
+                "start with an empty log.",
+                metadata={"file": str(self.path)},
+            )
+
+    def _prepare(self, schema: str, version: int) -> None:
+        try:
+            self._set_modes()
+            self._check()
+            found = self._version()
+            if found > version:
+                raise StorageCorruptError(
+                    f"{self.path} was written by a newer Ensemble (format {found}; this one "
+                    f"knows {version}). Run that version, or move the file away.",
+                    metadata={"file": str(self.path), "format": str(found)},
+                )
+            if found == 0:
+                self._create(schema, version)
+        except (sqlite3.Error, OSError) as exc:
+            raise translate(exc, self.path) from exc
+
+    def _set_modes(self) -> None:
+        # FULL makes each commit wait until the disk has it; with WAL that is one fsync.
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            self.writer.execute(f"PRAGMA {pragma}").fetchall()
+
+    def _check(self) -> None:
+        if self.path.stat().st_size <= _CHECK_WHOLE_BELOW:
+            verdict = self.writer.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise StorageCorruptError(
+                    f"{self.path} is damaged. Move it away (with its -wal file) to start with "
+                    "an empty log, or put a backup in its place.",
+                    metadata={"file": str(self.path)},
+                )
+
+    def _version(self) -> int:
+        tables = self.writer.execute(
+            "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
+        ).fetchone()[0]
+        if not tables:
+            return 0
+        known = self.writer.execute(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_version'"
+        ).fetchone()[0]
+        if not known:
+            raise StorageCorruptError(
+                f"{self.path} is a database of another program and was left as it is.",
+                metadata={"file": str(self.path)},
+            )
+        newest = self.writer.execute("SELECT max(version) FROM schema_version").fetchone()[0]
+        return int(newest or 0)
+
+    def _create(self, schema: str, version: int) -> None:
+        self.writer.execute("BEGIN IMMEDIATE")
+        try:
+            self.writer.execute(_VERSION_TABLE)
+            for statement in schema.split(";"):
+                if statement.strip():
+                    self.writer.execute(statement)
+            self.writer.execute(
+                "INSERT INTO schema_version VALUES (?, ?)", (version, time.time_ns())
+            )
+            self.writer.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self.writer.execute("ROLLBACK")
+            raise
+
+
+class _Lock:
+    """A lock file beside the database, released by the kernel when its holder dies."""
+
+    def __init__(self, path: Path) -> None:
+        name = path.with_name(path.name + ".lock")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise translate(exc, path) from exc
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._fd)
+            raise StorageLockedError(
+                f"Process {holder} already uses {path.parent}. Stop it first, or choose another "
+                "folder with ENSEMBLE_HOME.",
+                metadata={"folder": str(path.parent), "pid": holder},
+            ) from exc
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

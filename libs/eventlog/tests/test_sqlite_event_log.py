@@ -1,0 +1,261 @@
+"""The SQLite log: the contract, and what can happen to its file."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from ensemble.core.errors import (
+    StorageCorruptError,
+    StorageFullError,
+    StorageLockedError,
+    StorageUnavailableError,
+)
+from ensemble.eventlog import SqliteEventLog
+from event_log_contract import ONE, TWO, EventLogContract, event, payloads
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[SqliteEventLog]:
+    opened = await SqliteEventLog.open(tmp_path / "log.db")
+    yield opened
+    await opened.close()
+
+
+class TestSqliteEventLog(EventLogContract):
+    """Every behaviour of the port."""
+
+
+async def test_a_log_survives_its_closing(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "log.db"
+    for number in range(3):
+        log = await SqliteEventLog.open(path)
+        assert await log.append([event(ONE)]) == [number + 1]
+        await log.close()
+
+
+async def test_waiting_appends_share_a_commit(log: SqliteEventLog) -> None:
+    before = log.commits
+    await asyncio.gather(*(log.append([event(ONE)]) for _ in range(400)))
+    assert log.commits - before < 200
+
+
+async def test_close_writes_what_was_accepted(tmp_path: Path) -> None:
+    log = await SqliteEventLog.open(tmp_path / "log.db")
+    writing = [asyncio.create_task(log.append([event(ONE)])) for _ in range(100)]
+    await asyncio.sleep(0)
+    await log.close()
+    assert sorted(await asyncio.gather(*writing)) == [[n] for n in range(1, 101)]
+    with pytest.raises(StorageUnavailableError):
+        await log.append([event(ONE)])
+    with pytest.raises(StorageUnavailableError):
+        await log.read(ONE)
+
+
+async def test_more_appends_than_the_queue_holds_all_get_through(tmp_path: Path) -> None:
+    log = await SqliteEventLog.open(tmp_path / "log.db", queue_limit=4)
+    await asyncio.gather(*(log.append([event(ONE)]) for _ in range(100)))
+    assert len(await log.read(ONE)) == 100
+    await log.close()
+
+
+async def test_a_second_opener_is_told_who_holds_it(tmp_path: Path) -> None:
+    log = await SqliteEventLog.open(tmp_path / "log.db")
+    with pytest.raises(StorageLockedError) as caught:
+        await SqliteEventLog.open(tmp_path / "log.db")
+    assert str(os.getpid()) in caught.value.message
+    assert str(tmp_path) in caught.value.message
+    await log.close()
+    again = await SqliteEventLog.open(tmp_path / "log.db")
+    await again.close()
+
+
+async def _filled(path: Path, events: int = 200) -> None:
+    log = await SqliteEventLog.open(path)
+    await log.append([event(ONE, b"x" * 500) for _ in range(events)])
+    await log.close()
+
+
+@pytest.mark.parametrize("content", [b"\x00" * 9000, b"this is no database" * 500, b"x"])
+async def test_garbage_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "log.db"
+    path.write_bytes(content)
+    with pytest.raises(StorageCorruptError, match=r"log\.db"):
+        await SqliteEventLog.open(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("keep", [50, 100, 5000, 60_000])
+async def test_a_truncated_file_is_refused(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "log.db"
+    await _filled(path)
+    os.truncate(path, keep)
+    with pytest.raises(StorageCorruptError, match=r"log\.db"):
+        await SqliteEventLog.open(path)
+
+
+async def test_a_damaged_page_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    await _filled(path)
+    with path.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(os.urandom(4096 * 4))
+    with pytest.raises(StorageCorruptError, match="Move it away"):
+        await SqliteEventLog.open(path)
+
+
+async def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE things (a)")
+    other.commit()
+    other.close()
+    with pytest.raises(StorageCorruptError, match="another program"):
+        await SqliteEventLog.open(path)
+
+
+async def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    await _filled(path)
+    database = sqlite3.connect(path)
+    database.execute("INSERT INTO schema_version VALUES (999, 0)")
+    database.commit()
+    database.close()
+    with pytest.raises(StorageCorruptError, match="newer"):
+        await SqliteEventLog.open(path)
+
+
+async def test_a_folder_in_its_place_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "log.db").mkdir()
+    with pytest.raises(StorageUnavailableError, match=r"log\.db"):
+        await SqliteEventLog.open(tmp_path / "log.db")
+
+
+async def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageUnavailableError, match=r"log\.db"):
+        await SqliteEventLog.open(tmp_path / "file" / "log.db")
+
+
+_FILL_THE_DISK = """
+import asyncio, resource, sys
+from pathlib import Path
+from ensemble.core.errors import StorageFullError
+from ensemble.eventlog import Append, SqliteEventLog, StreamKey
+
+ONE, TWO = StreamKey("s", "one"), StreamKey("s", "two")
+
+async def main():
+    log = await SqliteEventLog.open(Path(sys.argv[1]))
+    # The file may grow to what a small disk would hold.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, hard))
+    kept = 0
+    try:
+        while True:
+            await log.append([Append(ONE, "t", b"x" * 100_000)])
+            kept += 1
+    except StorageFullError as exc:
+        assert "log.db" in exc.message, exc.message
+    results = await asyncio.gather(
+        log.append([Append(ONE, "t", b"x" * 2_000_000)]),
+        log.append([Append(TWO, "t", b"x" * 2_000_000)]),
+        return_exceptions=True,
+    )
+    assert all(isinstance(result, StorageFullError) for result in results), results
+    assert len(await log.read(ONE)) == kept
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert await log.append([Append(ONE, "t", b"x" * 2_000_000)]) == [kept + 1]
+    assert await log.append([Append(TWO, "t", b"y")]) == [1]
+    await log.close()
+    log = await SqliteEventLog.open(Path(sys.argv[1]))
+    assert len(await log.read(ONE)) == kept + 1
+    await log.close()
+    print("kept", kept)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_full_disk_is_said_and_survived(tmp_path: Path) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", _FILL_THE_DISK, str(tmp_path / "log.db")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("kept ")
+
+
+_WRITE_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from ensemble.eventlog import Append, SqliteEventLog, StreamKey
+
+async def one(log, name):
+    n = 0
+    while True:
+        n += 1
+        (seq,) = await log.append([Append(StreamKey("s", name), "t", str(n).encode())])
+        print(name, seq, flush=True)
+
+async def main():
+    log = await SqliteEventLog.open(Path(sys.argv[1]))
+    await asyncio.gather(*(one(log, f"w{k}") for k in range(8)))
+
+asyncio.run(main())
+"""
+
+
+async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    acknowledged: dict[str, int] = {}
+    for _ in range(3):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", _WRITE_FOR_EVER, str(path), stdout=asyncio.subprocess.PIPE
+        )
+        assert child.stdout is not None
+        for _ in range(200):
+            name, seq = (await child.stdout.readline()).split()
+            acknowledged[name.decode()] = int(seq)
+        child.send_signal(signal.SIGKILL)
+        for line in (await child.stdout.read()).splitlines():
+            if len(parts := line.split()) == 2 and line.endswith(parts[1]):
+                acknowledged[parts[0].decode()] = max(
+                    acknowledged.get(parts[0].decode(), 0), int(parts[1])
+                )
+        await child.wait()
+    log = await SqliteEventLog.open(path)
+    for head in await log.heads("s"):
+        assert head.last_seq >= acknowledged[head.stream.name]
+        events = await log.read(head.stream, limit=100_000)
+        assert [item.seq for item in events] == list(range(1, head.last_seq + 1))
+    await log.close()
+
+
+async def test_two_logs_do_not_see_each_other(log: SqliteEventLog, tmp_path: Path) -> None:
+    other = await SqliteEventLog.open(tmp_path / "other.db")
+    await log.append([event(TWO, b"mine")])
+    assert await payloads(other, TWO) == []
+    await other.close()
+
+
+def test_disk_errors_are_told_apart(tmp_path: Path) -> None:
+    from ensemble.eventlog.sqlite_file import translate
+
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    assert isinstance(translate(full, tmp_path / "a"), StorageFullError)
+    torn = sqlite3.DatabaseError("malformed")
+    torn.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    assert isinstance(translate(torn, tmp_path / "a"), StorageCorruptError)
+    assert isinstance(translate(OSError(5, "I/O"), tmp_path / "a"), StorageUnavailableError)
