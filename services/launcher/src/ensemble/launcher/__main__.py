@@ -1,5 +1,141 @@
-"""The ``ensemble`` command."""
+"""The ``ensemble`` command: parses the command line and runs one command."""
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from ensemble.core.errors import EnsembleError
+from ensemble.core.services import SERVICE_NAMES
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+_EPILOG = """\
+environment:
+  ENSEMBLE_HOME             all state, models and voices (default: the XDG data folder)
+  ENSEMBLE_GATEWAY_ADDRESS  where the gateway is (default: 127.0.0.1:7700)
+  ENSEMBLE_API_KEY          key to use (default: the one in ENSEMBLE_HOME/api-key)
+  LLM_URL                   an OpenAI-compatible server to answer with
+  NODE_ROLE                 tier: edge, standalone or core (default: read off the machine)
+
+exit status: 0 done, 1 failed, 2 wrong usage
+"""
 
 
-def main() -> int:
-    return 0
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ensemble",
+        description="An assistant made of models, voices, tools and memory.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str, epilog: str = "") -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    up = command("up", "start the assistant", "example: ensemble up --tier standalone")
+    up.add_argument("--tier", choices=("edge", "standalone", "core"), help="which services to run")
+    up.add_argument(
+        "--services",
+        type=_service_list,
+        metavar="A,B,…",
+        help=f"exactly these, of: {', '.join(SERVICE_NAMES)}",
+    )
+    up.add_argument("--distributed", action="store_true", help="each service as its own process")
+    up.add_argument(
+        "--prompt", action="store_true", help="talk to it here once it is ready (on a terminal)"
+    )
+
+    serve = command("serve", "run one service until it is told to stop")
+    serve.add_argument("service", choices=SERVICE_NAMES, metavar="SERVICE", help="which one")
+
+    ask = command("ask", "ask one question", 'example: ensemble ask "turn on the kitchen light"')
+    ask.add_argument("text", help="the question; - reads it from standard input")
+    ask.add_argument("--session", default="", metavar="ID", help="go on with this session")
+    ask.add_argument("--model", default="", metavar="NAME", help="answer with this model")
+    _add_json(ask)
+
+    chat = command("chat", "talk by text; Ctrl-C stops an answer, twice leaves")
+    chat.add_argument("--session", default="", metavar="ID", help="go on with this session")
+
+    talk = command(
+        "talk",
+        "say a recording, or speak, and hear the answer",
+        "example: ensemble talk question.wav -o answer.wav",
+    )
+    talk.add_argument("recording", nargs="?", metavar="IN.wav", help="16-bit WAV file; - for stdin")
+    talk.add_argument("-o", "--output", metavar="OUT.wav", help="where the spoken answer goes")
+    talk.add_argument("--mic", action="store_true", help="use the microphone and loudspeaker")
+    talk.add_argument("--real-time", action="store_true", help="feed it as fast as it was spoken")
+    talk.add_argument("--session", default="", metavar="ID", help="go on with this session")
+    _add_json(talk)
+
+    _add_json(command("status", "show how each service is"))
+    _add_json(command("doctor", "show what is missing on this machine and how to get it"))
+    return parser
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _service_list(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    for name in names:
+        if name not in SERVICE_NAMES:
+            raise argparse.ArgumentTypeError(
+                f"there is no service {name!r}; known are {', '.join(SERVICE_NAMES)}"
+            )
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one service")
+    return names
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    options = _parser().parse_args(arguments)
+    # Each command brings its own imports, so that `ensemble --help` and `ask` start quickly.
+    module = importlib.import_module(f"ensemble.launcher.commands.{options.command}")
+    try:
+        return int(asyncio.run(module.run(options)))
+    except EnsembleError as error:
+        report(error, as_json=getattr(options, "json", False))
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone; give Python's own flush at exit nothing to fail on.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def report(error: EnsembleError, *, as_json: bool) -> None:
+    """Print why a command failed: for people on stderr, with ``--json`` also on stdout."""
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "error": {
+                        "reason": error.reason,
+                        "message": error.message,
+                        "retryable": error.retryable,
+                    }
+                }
+            )
+        )
+    print(f"ensemble: {error.reason}: {error.message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

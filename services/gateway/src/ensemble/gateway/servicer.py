@@ -1,0 +1,154 @@
+"""gRPC side of the gateway."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+
+from ensemble.core.errors import DrainingError
+from ensemble.gateway import census
+from ensemble.gateway.limits import RateLimit, StreamLimit
+from ensemble.gateway.relay import relay
+from ensemble.runtime.service import Channels
+from ensemble.transport import context as call_context
+from ensemble.transport.status import from_rpc_error
+from ensemble.v1 import (
+    gateway_service_pb2,
+    gateway_service_pb2_grpc,
+    orchestrator_service_pb2,
+    orchestrator_service_pb2_grpc,
+    session_events_pb2,
+)
+
+_UNARY_SECONDS = 5.0
+"""Longest wait for the orchestrator's answer to a unary call."""
+
+
+class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
+    """Admits clients and passes on what they say."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        *,
+        rate: RateLimit,
+        streams: StreamLimit,
+        peer_silence: float,
+    ) -> None:
+        self._channels = channels
+        self._rate = rate
+        self._streams = streams
+        self._silence = peer_silence
+        self._leaving: asyncio.Future[session_events_pb2.GoingAway] | None = None
+        self._going_away: session_events_pb2.GoingAway | None = None
+
+    def leave(self, notice: session_events_pb2.GoingAway) -> None:
+        """Tell every open conversation to move, and take no new one."""
+        self._going_away = notice
+        future = self._leaving_future()
+        if not future.done():
+            future.set_result(notice)
+
+    def _leaving_future(self) -> asyncio.Future[session_events_pb2.GoingAway]:
+        if self._leaving is None:
+            self._leaving = asyncio.get_running_loop().create_future()
+        return self._leaving
+
+    def _orchestrator(self) -> orchestrator_service_pb2_grpc.OrchestratorServiceStub:
+        return orchestrator_service_pb2_grpc.OrchestratorServiceStub(
+            self._channels.get("orchestrator")
+        )
+
+    async def Converse(
+        self,
+        request_iterator: AsyncIterator[gateway_service_pb2.ConverseRequest],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[gateway_service_pb2.ConverseResponse]:
+        """Carry a conversation."""
+        del context
+        if self._going_away is not None:
+            raise DrainingError
+        principal = _principal()
+        self._rate.check(principal)
+
+        async def admit() -> None:
+            while wait := self._rate.take(principal):
+                await asyncio.sleep(wait)
+
+        with self._streams.hold(principal):
+            try:
+                async for response in relay(
+                    request_iterator,
+                    self._orchestrator(),
+                    admit=admit,
+                    leaving=self._leaving_future(),
+                    silence=self._silence,
+                ):
+                    yield response
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+
+    async def CreateSession(
+        self,
+        request: gateway_service_pb2.CreateSessionRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> gateway_service_pb2.CreateSessionResponse:
+        """Make a session."""
+        answer = await self._forward(
+            self._orchestrator().OpenSession,
+            orchestrator_service_pb2.OpenSessionRequest(
+                config=request.config if request.HasField("config") else None,
+                history=request.history,
+                request_id=request.request_id,
+            ),
+        )
+        return gateway_service_pb2.CreateSessionResponse(session=answer.session)
+
+    async def GetSession(
+        self,
+        request: gateway_service_pb2.GetSessionRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> gateway_service_pb2.GetSessionResponse:
+        """Return one session."""
+        answer = await self._forward(
+            self._orchestrator().DescribeSession,
+            orchestrator_service_pb2.DescribeSessionRequest(session_id=request.session_id),
+        )
+        return gateway_service_pb2.GetSessionResponse(session=answer.session)
+
+    async def ListSessions(
+        self,
+        request: gateway_service_pb2.ListSessionsRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> gateway_service_pb2.ListSessionsResponse:
+        """Return sessions, the one that changed last first."""
+        answer = await self._forward(
+            self._orchestrator().FindSessions,
+            orchestrator_service_pb2.FindSessionsRequest(
+                page_size=request.page_size, page_token=request.page_token
+            ),
+        )
+        return gateway_service_pb2.ListSessionsResponse(
+            sessions=answer.sessions, next_page_token=answer.next_page_token
+        )
+
+    async def GetStatus(
+        self,
+        request: gateway_service_pb2.GetStatusRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> gateway_service_pb2.GetStatusResponse:
+        """Return how each service is."""
+        self._rate.check(_principal())
+        return gateway_service_pb2.GetStatusResponse(services=await census.take(self._channels))
+
+    async def _forward(self, method: Any, request: Any) -> Any:
+        self._rate.check(_principal())
+        try:
+            return await method(request, timeout=_UNARY_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+
+def _principal() -> str:
+    return call_context.trusted.get().get(call_context.PRINCIPAL_KEY, "local")

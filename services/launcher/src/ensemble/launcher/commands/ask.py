@@ -1,0 +1,19 @@
+"""``ensemble ask``: one typed question, one answer."""
+
+import argparse
+import json
+import sys
+
+from ensemble.launcher.connection import client
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Ask and print the answer."""
+    text = sys.stdin.read().strip() if options.text == "-" else options.text
+    if not text.strip():
+        print("ensemble: ask what? The question is empty.", file=sys.stderr)
+        return 2
+    async with client() as gateway:
+        answer = await gateway.ask(text, session_id=options.session, model=options.model)
+    print(json.dumps(answer.as_json(), ensure_ascii=False) if options.json else answer.text)
+    return 0

@@ -1,0 +1,45 @@
+"""``ensemble talk``: a spoken question, a spoken answer."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from ensemble.client.voice import read_wav, talk
+from ensemble.core.errors import InvalidAudioError
+from ensemble.launcher.connection import client
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Say a recording and keep the answer, or talk by microphone."""
+    if options.mic:
+        from ensemble.launcher.microphone import converse
+
+        async with client() as gateway:
+            return await converse(gateway, options.session)
+    if not options.recording:
+        print("ensemble: talk needs a WAV file, or --mic.", file=sys.stderr)
+        return 2
+    recording = read_wav(_read(options.recording))
+    async with client() as gateway:
+        spoken = await talk(
+            gateway, recording, session_id=options.session, real_time=options.real_time
+        )
+    if options.output:
+        Path(options.output).write_bytes(spoken.as_wav())
+    if options.json:
+        print(json.dumps(spoken.as_json(), ensure_ascii=False))
+    else:
+        print(f"you: {spoken.transcript or '(not understood)'}\nensemble: {spoken.answer.text}")
+        if options.output:
+            print(f"the answer is in {options.output}", file=sys.stderr)
+    return 0
+
+
+def _read(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise InvalidAudioError(f"{name} cannot be read: {error.strerror}.") from error

@@ -1,0 +1,131 @@
+"""``talk --mic``: the machine's own microphone and loudspeaker."""
+
+import asyncio
+import queue
+
+from ensemble.client import Conversation, EnsembleClient
+from ensemble.core.errors import ConfigurationError, EnsembleError
+from ensemble.v1 import common_pb2, session_pb2
+
+_INPUT_RATE = 16000
+_BLOCK = 320
+_PENDING_BLOCKS = 250
+
+
+def _sounddevice() -> object:
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise ConfigurationError(
+            "talk --mic needs the package sounddevice (uv sync --extra mic) and PortAudio "
+            "(apt-get install libportaudio2)."
+        ) from error
+    if not sounddevice.query_devices():
+        raise ConfigurationError("This machine has no sound device.")
+    return sounddevice
+
+
+async def converse(client: EnsembleClient, session_id: str) -> int:
+    """Talk by voice until Ctrl-C. The loudspeaker goes silent when the person speaks."""
+    sound = _sounddevice()
+    config = session_pb2.SessionConfig(
+        input_audio=common_pb2.AudioFormat(
+            encoding=common_pb2.AUDIO_ENCODING_PCM_S16LE,
+            sample_rate_hertz=_INPUT_RATE,
+            channel_count=1,
+        ),
+        output_audio=common_pb2.AudioFormat(
+            encoding=common_pb2.AUDIO_ENCODING_PCM_S16LE,
+            sample_rate_hertz=_INPUT_RATE,
+            channel_count=1,
+        ),
+    )
+    heard: queue.Queue[bytes] = queue.Queue(_PENDING_BLOCKS)
+    speaker = _Speaker()
+
+    def captured(data: object, frames: int, moment: object, status: object) -> None:
+        if not heard.full():
+            heard.put_nowait(bytes(data))  # type: ignore[call-overload]
+
+    streams = (
+        sound.RawInputStream(  # type: ignore[attr-defined]
+            samplerate=_INPUT_RATE, channels=1, dtype="int16", blocksize=_BLOCK, callback=captured
+        ),
+        sound.RawOutputStream(  # type: ignore[attr-defined]
+            samplerate=_INPUT_RATE,
+            channels=1,
+            dtype="int16",
+            blocksize=_BLOCK,
+            callback=speaker.fill,
+        ),
+    )
+    async with client.converse(session_id=session_id, config=config) as conversation:
+        with streams[0], streams[1]:
+            print("Speak; Ctrl-C leaves.")
+            feeder = asyncio.create_task(_feed(conversation, heard))
+            reporter = asyncio.create_task(_report(conversation, speaker))
+            try:
+                await _play(conversation, speaker)
+            finally:
+                feeder.cancel()
+                reporter.cancel()
+                await asyncio.gather(feeder, reporter, return_exceptions=True)
+    return 0
+
+
+async def _feed(conversation: Conversation, heard: "queue.Queue[bytes]") -> None:
+    while True:
+        while heard.empty():
+            await asyncio.sleep(0.005)
+        block = heard.get_nowait()
+        await conversation.send_audio(block, samples=len(block) // 2)
+
+
+async def _report(conversation: Conversation, speaker: "_Speaker") -> None:
+    while True:
+        await asyncio.sleep(0.1)
+        if speaker.response_id:
+            await conversation.report_playback(speaker.response_id, speaker.played)
+
+
+async def _play(conversation: Conversation, speaker: "_Speaker") -> None:
+    async for event in conversation:
+        kind = event.WhichOneof("event")
+        if kind == "response_audio_delta":
+            delta = event.response_audio_delta
+            speaker.add(delta.response_id, delta.pcm)
+        elif kind == "playback_flush":
+            speaker.flush()
+            await conversation.report_playback(event.playback_flush.response_id, speaker.played)
+        elif kind == "input_committed":
+            print(f"you: {event.input_committed.text or '(not understood)'}")
+        elif kind == "response_text_done":
+            print(f"ensemble: {event.response_text_done.text}")
+        elif kind == "notice":
+            print(f"* {event.notice.text}")
+        elif kind == "error":
+            raise EnsembleError(event.error.message)
+
+
+class _Speaker:
+    """Audio on its way to the loudspeaker; filled by the loop, drained by the sound thread."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self.response_id = ""
+        self.played = 0
+
+    def add(self, response_id: str, pcm: bytes) -> None:
+        if response_id != self.response_id:
+            self.response_id, self.played = response_id, 0
+        self._buffer += pcm
+
+    def flush(self) -> None:
+        self._buffer.clear()
+
+    def fill(self, out: bytearray, frames: int, moment: object, status: object) -> None:
+        wanted = len(out)
+        piece = bytes(self._buffer[:wanted])
+        del self._buffer[: len(piece)]
+        out[:] = piece + bytes(wanted - len(piece))
+        self.played += len(piece) // 2

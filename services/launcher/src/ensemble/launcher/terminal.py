@@ -1,0 +1,150 @@
+"""A conversation on a terminal: tokens as they come, Ctrl-C stops an answer, twice leaves."""
+
+import asyncio
+import signal
+import sys
+import threading
+
+from ensemble.client import Conversation, EnsembleClient
+from ensemble.core.errors import EnsembleError
+from ensemble.v1 import common_pb2, session_events_pb2
+
+HINT = """\
+Try:  turn on the kitchen light  ·  is the kitchen light on  ·  set a timer for 5 minutes
+      what is 12 times 7  ·  remember that the car key is in the drawer  ·  where is the car key
+Ctrl-C stops an answer; Ctrl-C twice, Ctrl-D or an empty /quit leaves."""
+
+_PROMPT = "> "
+_ATTEMPTS = 20
+_PAUSE = 0.25
+
+
+class Chat:
+    """Reads lines, prints answers. A lost connection is resumed where it broke off."""
+
+    def __init__(self, client: EnsembleClient, *, session_id: str = "") -> None:
+        self._client = client
+        self._session = session_id
+        self._sequence: int | None = None
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue(16)
+        self._answering = False
+        self._stopping = False
+        self._fresh_line = True
+        self._conversation: Conversation | None = None
+        self._leave = asyncio.Event()
+
+    async def run(self) -> int:
+        """Talk until the person leaves; return the exit status."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        # A daemon thread, because a blocked read of a terminal cannot be cancelled.
+        reader = threading.Thread(target=self._read_lines, args=(loop,), daemon=True)
+        reader.start()
+        try:
+            failures = 0
+            while not self._leave.is_set():
+                try:
+                    await self._talk()
+                    failures = 0
+                except EnsembleError as error:
+                    failures += 1
+                    self._end_line()
+                    if not error.retryable or failures > _ATTEMPTS:
+                        raise
+                    if failures == 1:
+                        print(f"[{error.message} Trying again.]", file=sys.stderr)
+                    await asyncio.sleep(_PAUSE)
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+        self._end_line()
+        return 0
+
+    async def _talk(self) -> None:
+        async with self._client.converse(
+            session_id=self._session, resume_from_sequence=self._sequence
+        ) as conversation:
+            self._conversation = conversation
+            self._session = conversation.session_id
+            if self._sequence is None:
+                self._sequence = conversation.started.session.last_sequence
+            tasks = [
+                asyncio.create_task(self._print_events(conversation)),
+                asyncio.create_task(self._send_lines(conversation)),
+                asyncio.create_task(self._leave.wait()),
+            ]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _send_lines(self, conversation: Conversation) -> None:
+        while True:
+            if not self._answering:
+                self._write(_PROMPT)
+            line = await self._lines.get()
+            self._fresh_line = True
+            if line is None or line.strip() in ("/quit", "/exit"):
+                self._leave.set()
+                return
+            if line.strip():
+                self._answering = True
+                await conversation.send_text(line.strip())
+
+    async def _print_events(self, conversation: Conversation) -> None:
+        async for event in conversation:
+            self._show(event)
+            if event.sequence:
+                self._sequence = event.sequence
+
+    def _show(self, event: session_events_pb2.ServerEvent) -> None:
+        kind = event.WhichOneof("event")
+        if kind == "response_text_delta":
+            self._write(event.response_text_delta.text)
+        elif kind == "response_tool_call":
+            self._write(f"[{event.response_tool_call.call.name}] ")
+        elif kind == "response_done":
+            self._finish(event.response_done)
+        elif kind == "notice":
+            self._end_line()
+            self._write(f"* {event.notice.text}\n")
+            self._write(_PROMPT if not self._answering else "")
+        elif kind == "error":
+            self._end_line()
+            print(f"[{event.error.message}]", file=sys.stderr)
+
+    def _finish(self, done: session_events_pb2.ResponseDone) -> None:
+        if done.stop_reason == common_pb2.STOP_REASON_CANCELLED:
+            self._write(" [stopped]")
+        elif done.HasField("error"):
+            self._write(f"[{done.error.message}]")
+        self._end_line()
+        self._answering = self._stopping = False
+        self._write(_PROMPT)
+
+    def _interrupt(self) -> None:
+        if not self._answering or self._stopping or self._conversation is None:
+            self._leave.set()
+            return
+        self._stopping = True
+        task = asyncio.ensure_future(self._conversation.cancel_response())
+        # The queue behind it is bounded and drained by the open stream, or cancelled with it.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _read_lines(self, loop: asyncio.AbstractEventLoop) -> None:
+        for line in sys.stdin:
+            asyncio.run_coroutine_threadsafe(self._lines.put(line), loop).result()
+        asyncio.run_coroutine_threadsafe(self._lines.put(None), loop).result()
+
+    def _write(self, text: str) -> None:
+        if text:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            self._fresh_line = text.endswith("\n")
+
+    def _end_line(self) -> None:
+        if not self._fresh_line:
+            self._write("\n")
