@@ -1,0 +1,49 @@
+"""What the world model needs of its store."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ensemble.world_model.entities import Changes, Observation, Page, Recorded, Wanted
+
+
+class WorldStore(Protocol):
+    """Keeps entities and every change of them.
+
+    Every method raises ``StorageFullError``, ``StorageUnavailableError`` or
+    ``StorageCorruptError`` when the medium fails.
+    """
+
+    async def observe(self, request_id: str, observations: Sequence[Observation]) -> Recorded:
+        """Record all of ``observations`` or none; durable when it returns.
+
+        A ``request_id`` that was recorded before (and is not empty) changes nothing and
+        returns what it returned then.
+
+        Raises:
+            InvalidArgumentError: A value is not JSON, or a limit of an entity is passed.
+        """
+        ...
+
+    async def query(self, wanted: Wanted) -> Page:
+        """Return the entities that match, ``wanted.limit`` of them at most.
+
+        Raises:
+            InvalidArgumentError: The page token is not one of ours, or a value is not JSON.
+        """
+        ...
+
+    async def changes(self, after: int, kind: str, limit: int) -> Changes:
+        """Return the next changes after ``after`` of ``kind`` (any when empty)."""
+        ...
+
+    async def head(self) -> int:
+        """Return the sequence of the last change, 0 when there was none."""
+        ...
+
+    async def wait(self, after: int, timeout: float) -> bool:
+        """Wait until there are changes after ``after``; False when ``timeout`` passed first."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the medium."""
+        ...
