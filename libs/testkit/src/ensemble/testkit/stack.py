@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,19 +16,13 @@ from typing import Any
 from ensemble.client import EnsembleClient
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES
+from ensemble.testkit.ports import free_port
 
 TOPOLOGIES = ("inproc", "unix", "tcp", "consul")
 """One process; seven over unix sockets; over fixed TCP ports; found through Consul."""
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
-
-
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Stack:

@@ -1,5 +1,7 @@
 """Composition root of the gateway."""
 
+from collections.abc import Mapping
+
 import grpc.aio
 from google.protobuf import timestamp_pb2
 
@@ -7,8 +9,13 @@ from ensemble.gateway.keys import KeyRing, ensure_key_file
 from ensemble.gateway.limits import RateLimit, StreamLimit
 from ensemble.gateway.servicer import GatewayServicer
 from ensemble.gateway.settings import GatewaySettings
-from ensemble.runtime.service import Channels, Service
-from ensemble.v1 import gateway_service_pb2_grpc, session_events_pb2
+from ensemble.gateway.ports import Peers
+from ensemble.runtime.service import Service
+from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY
+from ensemble.v1 import gateway_service_pb2_grpc, node_service_pb2, session_events_pb2
+
+
+DEFAULT_TENANT = "default"
 
 
 class GatewayService(Service):
@@ -16,23 +23,36 @@ class GatewayService(Service):
 
     name = "gateway"
 
-    def __init__(self, settings: GatewaySettings, channels: Channels) -> None:
+    def __init__(self, settings: GatewaySettings, channels: Peers) -> None:
         self._settings = settings
+        self._address = channels.address_of(self.name)
         self._keys = KeyRing(settings.api_key_file)
         self._servicer = GatewayServicer(
             channels,
+            self._describe,
             rate=RateLimit(settings.requests_per_second, settings.burst),
             streams=StreamLimit(settings.max_streams),
             peer_silence=settings.peer_silence,
         )
 
-    def authenticate(self, authorization: str) -> str:
-        """Return the principal that an ``authorization`` header stands for."""
-        return self._keys.principal(authorization)
+    async def authenticate(self, method: str, metadata: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the trusted metadata of a caller; UnauthenticatedError for a stranger."""
+        del method
+        principal = self._keys.principal(metadata.get("authorization", ""))
+        return {PRINCIPAL_KEY: principal, TENANT_KEY: DEFAULT_TENANT}
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Add the servicer to ``server``."""
         gateway_service_pb2_grpc.add_GatewayServiceServicer_to_server(self._servicer, server)
+
+    def _describe(self) -> node_service_pb2.ServiceStatus:
+        """Return the gateway's own row: it answers, so it serves."""
+        return node_service_pb2.ServiceStatus(
+            name=self.name,
+            state=node_service_pb2.SERVICE_STATE_SERVING,
+            address=self._address,
+            transport="unix" if self._address.startswith("unix:") else "tcp",
+        )
 
     async def start(self) -> None:
         """Make the key file at the first run."""
@@ -48,6 +68,6 @@ class GatewayService(Service):
         )
 
 
-def build(settings: GatewaySettings, channels: Channels) -> Service:
+def build(settings: GatewaySettings, channels: Peers) -> Service:
     """Return the service, ready to be placed."""
     return GatewayService(settings, channels)

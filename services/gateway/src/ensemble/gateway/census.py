@@ -5,19 +5,23 @@ import asyncio
 import grpc.aio
 
 from ensemble.core.services import SERVICE_NAMES
-from ensemble.runtime.service import Channels
+from ensemble.gateway.ports import Peers
 from ensemble.v1 import node_service_pb2, node_service_pb2_grpc
 
 _PATIENCE = 1.0
 """Seconds to wait for one service."""
 
 
-async def take(channels: Channels) -> list[node_service_pb2.ServiceStatus]:
-    """Return one row a service, in the order of SERVICE_NAMES, all asked at once."""
-    return list(await asyncio.gather(*(_ask(channels, name) for name in SERVICE_NAMES)))
+async def take(channels: Peers) -> list[node_service_pb2.ServiceStatus]:
+    """Return one row for each service behind the gateway, in the order of SERVICE_NAMES, all asked at once."""
+    return list(
+        await asyncio.gather(
+            *(_ask(channels, name) for name in SERVICE_NAMES if name != "gateway")
+        )
+    )
 
 
-async def _ask(channels: Channels, name: str) -> node_service_pb2.ServiceStatus:
+async def _ask(channels: Peers, name: str) -> node_service_pb2.ServiceStatus:
     row = node_service_pb2.ServiceStatus(
         name=name,
         state=node_service_pb2.SERVICE_STATE_UNREACHABLE,

@@ -1,7 +1,7 @@
 """gRPC side of the gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc.aio
@@ -10,12 +10,13 @@ from ensemble.core.errors import DrainingError
 from ensemble.gateway import census
 from ensemble.gateway.limits import RateLimit, StreamLimit
 from ensemble.gateway.relay import relay
-from ensemble.runtime.service import Channels
+from ensemble.gateway.ports import Peers
 from ensemble.transport import context as call_context
 from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import (
     gateway_service_pb2,
     gateway_service_pb2_grpc,
+    node_service_pb2,
     orchestrator_service_pb2,
     orchestrator_service_pb2_grpc,
     session_events_pb2,
@@ -30,13 +31,15 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
 
     def __init__(
         self,
-        channels: Channels,
+        channels: Peers,
+        describe: Callable[[], node_service_pb2.ServiceStatus],
         *,
         rate: RateLimit,
         streams: StreamLimit,
         peer_silence: float,
     ) -> None:
         self._channels = channels
+        self._describe = describe
         self._rate = rate
         self._streams = streams
         self._silence = peer_silence
@@ -140,7 +143,8 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_service_pb2.GetStatusResponse:
         """Return how each service is."""
         self._rate.check(_principal())
-        return gateway_service_pb2.GetStatusResponse(services=await census.take(self._channels))
+        rows = [self._describe(), *await census.take(self._channels)]
+        return gateway_service_pb2.GetStatusResponse(services=rows)
 
     async def _forward(self, method: Any, request: Any) -> Any:
         self._rate.check(_principal())

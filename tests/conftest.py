@@ -1,0 +1,67 @@
+"""One test body, every topology: ``--topology inproc,unix,tcp`` (default) or ``consul``."""
+
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ensemble.testkit.consul import ConsulAgent
+from ensemble.testkit.stack import TOPOLOGIES, Stack
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--topology",
+        default="inproc,unix,tcp",
+        help=f"comma-separated, of: {', '.join(TOPOLOGIES)}",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "topology" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--topology").split(",")
+        unknown = [name for name in chosen if name not in TOPOLOGIES]
+        if unknown:
+            raise pytest.UsageError(f"--topology: no {unknown[0]!r}; known: {TOPOLOGIES}")
+        metafunc.parametrize("topology", chosen, scope="session")
+
+
+@pytest.fixture(scope="session")
+def consul_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulAgent]:
+    """A real Consul agent, built by `make cluster-tools`."""
+    built = subprocess.run(
+        [Path(__file__).parents[1] / ".ci" / "cluster-tools"],
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    agent = ConsulAgent(Path(built.stdout.strip()), tmp_path_factory.mktemp("consul"))
+    agent.start()
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture(scope="session")
+async def stack(
+    topology: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[Stack]:
+    """A running Ensemble, shared by the tests of a topology."""
+    consul = request.getfixturevalue("consul_agent").address if topology == "consul" else ""
+    running = Stack(topology, tmp_path_factory.mktemp(topology), consul=consul)
+    try:
+        await running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+async def own_stack(
+    topology: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Stack]:
+    """A stack of the test's own, not started: for tests that break things."""
+    consul = request.getfixturevalue("consul_agent").address if topology == "consul" else ""
+    private = Stack(topology, tmp_path, consul=consul)
+    yield private
+    private.close()
