@@ -7,7 +7,7 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
 
 
 def scheme_of(address: str) -> str:
-    """Return ``inproc``, ``unix``, ``consul``, ``dns``, ``ipv4`` or ``ipv6``; ``dns`` for host:port."""
+    """Return the scheme of an address; ``dns`` for plain ``host:port``."""
     scheme, colon, rest = address.partition(":")
     if colon and scheme in {"inproc", "unix", "consul", "dns", "ipv4", "ipv6"} and rest:
         return scheme

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-
 from ensemble.core.errors import ConfigurationError
 from ensemble.transport.address import is_local, scheme_of
 from ensemble.transport.inproc.channel import InProcessChannel
@@ -74,8 +73,9 @@ def _open(address: str, options: Sequence[tuple[str, Any]], tls: Tls | None) -> 
         # Consul's client costs an HTTP stack: only those who use it pay for it.
         from ensemble.transport.consul import ConsulChannel
 
+        spread = (*options, ("grpc.lb_policy_name", "round_robin"))
         return ConsulChannel(
-            address.removeprefix("consul:"), lambda target: dial(target, options, tls)
+            address.removeprefix("consul:"), lambda target: dial(target, spread, tls)
         )
     return dial(address, options, tls)
 

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-
 from ensemble.transport.outgoing import Begun, ClientInterceptor, Outgoing
 
 _LOG = logging.getLogger(__name__)
@@ -249,7 +248,11 @@ def feed(
     if requests is None:
         return
     task = asyncio.get_running_loop().create_task(_send_all(call, requests))
-    call.add_done_callback(lambda _: task.cancel())
+
+    def stop(_: Any) -> None:
+        task.cancel()
+
+    call.add_done_callback(stop)
 
 
 async def _send_all(

@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import grpc
-
 from ensemble.transport.inproc.call import Deserializer, Serializer
 from ensemble.transport.inproc.metadata import (
     EMPTY,
     USER_AGENT,
+    Frame,
     InvalidMetadataError,
     MetadataLike,
     excess,
@@ -183,7 +183,7 @@ class InProcessChannel(grpc.aio.Channel):
         )
         self._active.add(rpc)
         failure: Exception | None = None
-        headers = (USER_AGENT,)
+        headers: Frame = (USER_AGENT,)
         if metadata:
             try:
                 headers += outbound(metadata)

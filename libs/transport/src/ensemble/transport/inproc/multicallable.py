@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-
 from ensemble.transport.inproc.call import (
     Deserializer,
     InProcessStreamStreamCall,

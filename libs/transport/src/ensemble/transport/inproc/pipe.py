@@ -79,11 +79,12 @@ class Pipe:
             raise RuntimeError("a call takes one read at a time")
         self._reader = reader = self._loop.create_future()
         try:
-            return await reader
+            message = await reader
         except asyncio.CancelledError:
             if self._reader is reader:
                 self._reader = None
             raise
+        return message
 
     def close(self) -> None:
         """End the pipe behind what waits in it."""

@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 import grpc
-
 from ensemble.transport.inproc.metadata import (
     EMPTY,
-    Frame,
     InvalidMetadataError,
     MetadataLike,
     checked,
@@ -35,7 +33,7 @@ class InProcessServicerContext(grpc.aio.ServicerContext[Any, Any]):
         self._metadata_limit = metadata_limit
         self._code: grpc.StatusCode | None = None
         self._details = ""
-        self._trailing: Frame = EMPTY
+        self._trailing: tuple[tuple[str, str | bytes], ...] = ()
         self._callbacks: list[Callable[[Any], None]] = []
         self.abortion: grpc.aio.AbortError | None = None
 

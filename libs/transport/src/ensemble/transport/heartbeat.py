@@ -1,0 +1,181 @@
+"""Heartbeats: how a long stream notices that its other side is gone."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Final, Generic, TypeVar
+
+from ensemble.core.errors import PeerLostError
+from ensemble.core.services import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT
+
+Event = TypeVar("Event")
+
+_OWN_LAG: Final = 0.1
+"""Seconds by which a timer may be late before the silence is put down to our own loop."""
+
+
+async def watch(
+    responses: AsyncIterable[Event], timeout: float = HEARTBEAT_TIMEOUT
+) -> AsyncIterator[Event]:
+    """Pass ``responses`` on and raise when none comes for ``timeout`` seconds.
+
+    Only time spent waiting counts: a consumer that is slow, or an event loop that stood
+    still, is not the other side's silence.
+
+    Raises:
+        PeerLostError: Nothing came, not even a heartbeat.
+    """
+    silence = _Silence(timeout)
+    iterator = aiter(responses)
+    try:
+        while True:
+            silence.begin()
+            try:
+                event = await anext(iterator)
+            except StopAsyncIteration:
+                return
+            except asyncio.CancelledError:
+                if silence.ended_the_wait():
+                    raise PeerLostError from None
+                raise
+            finally:
+                silence.end()
+            yield event
+    finally:
+        silence.close()
+
+
+class _Silence:
+    """Cancels the task that waits once it has waited for too long.
+
+    One timer serves the whole stream: a message costs reading the clock, no more.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._since = 0.0
+        self._cancellations = 0
+        self._broke = False
+
+    def begin(self) -> None:
+        self._task = task = asyncio.current_task()
+        self._cancellations = task.cancelling() if task is not None else 0
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._arm(self._since + self._timeout)
+
+    def end(self) -> None:
+        self._task = None
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def ended_the_wait(self) -> bool:
+        """Return whether the silence, and nobody else, cancelled the wait."""
+        if not self._broke or self._task is None:
+            return False
+        return self._task.uncancel() <= self._cancellations
+
+    def _arm(self, when: float) -> None:
+        self._timer = self._loop.call_at(when, self._check, when)
+
+    def _check(self, due: float) -> None:
+        self._timer = None
+        if self._task is None:
+            return  # nobody waits; the next wait arms it again
+        now = self._loop.time()
+        if now - due > _OWN_LAG:
+            # What came meanwhile is still to be handed out.
+            self._arm(now + _OWN_LAG)
+        elif now < self._since + self._timeout:
+            self._arm(self._since + self._timeout)
+        else:
+            self._broke = True
+            self._task.cancel()
+
+
+async def with_heartbeats(
+    events: AsyncIterable[Event],
+    make_heartbeat: Callable[[], Event],
+    interval: float = HEARTBEAT_INTERVAL,
+) -> AsyncIterator[Event]:
+    """Pass ``events`` on, with a heartbeat whenever nothing was sent for ``interval`` seconds.
+
+    At most one event is drawn ahead. When this generator is closed, so are ``events``.
+    """
+    handover: _Handover[Event] = _Handover()
+    source = asyncio.get_running_loop().create_task(handover.fill(events))
+    try:
+        while True:
+            event = await handover.take(interval)
+            if event is None:
+                if handover.is_over:
+                    break
+                yield make_heartbeat()
+            else:
+                yield event
+        await source  # raises what ended the events
+    finally:
+        source.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await source
+
+
+class _Handover(Generic[Event]):
+    """Room for one event between the task that draws them and the stream that sends them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event: Event | None = None
+        self._taken: asyncio.Future[None] | None = None
+        self._arrival: asyncio.Future[None] | None = None
+        self._over = False
+
+    @property
+    def is_over(self) -> bool:
+        return self._over and self._event is None
+
+    async def fill(self, events: AsyncIterable[Event]) -> None:
+        try:
+            async for event in events:
+                self._event = event
+                self._wake()
+                if self._event is not None:
+                    self._taken = self._loop.create_future()
+                    await self._taken
+        finally:
+            self._over = True
+            self._wake()
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def take(self, limit: float) -> Event | None:
+        """Return the next event; None when none came within ``limit`` or all have come."""
+        if self._event is None and not self._over:
+            arrival = self._arrival = self._loop.create_future()
+            timer = self._loop.call_later(limit, _resolve, arrival)
+            try:
+                await arrival
+            finally:
+                timer.cancel()
+                self._arrival = None
+        event, self._event = self._event, None
+        if self._taken is not None:
+            _resolve(self._taken)
+            self._taken = None
+        return event
+
+    def _wake(self) -> None:
+        if self._arrival is not None:
+            _resolve(self._arrival)
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
