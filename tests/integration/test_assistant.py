@@ -63,9 +63,7 @@ async def test_status_names_every_service_and_its_engine(stack: Stack) -> None:
     assert rows["model-router"]["engine"] == "llama.cpp:household"
     assert rows["stt"]["engine"] == "pocketsphinx"
     assert rows["tts"]["engine"] == "espeak-ng"
-    assert {row["transport"] for name, row in rows.items() if name != "gateway"} == {
-        stack.topology
-    }
+    assert {row["transport"] for name, row in rows.items() if name != "gateway"} == {stack.topology}
 
 
 async def test_state_and_timers_outlive_a_restart(own_stack: Stack) -> None:

@@ -87,9 +87,7 @@ async def test_without_any_model_an_answer_fails_and_says_why(
     model = tmp_path / "only.gguf"
     shutil.copy(HOUSEHOLD, model)
     registry = tmp_path / "registry.yaml"
-    registry.write_text(
-        f"models:\n  - name: only\n    adapter: llama.cpp\n    path: {model}\n"
-    )
+    registry.write_text(f"models:\n  - name: only\n    adapter: llama.cpp\n    path: {model}\n")
     own_stack.environ["ENSEMBLE_MODEL_ROUTER_REGISTRY"] = str(registry)
     model.unlink()
     await own_stack.start()

@@ -13,7 +13,9 @@ from ensemble.testkit.stack import Stack
 pytestmark = pytest.mark.integration
 
 
-def _write(path: Path, pcm: "np.ndarray[tuple[int], np.dtype[np.int16]]", rate: int, ch: int) -> None:
+def _write(
+    path: Path, pcm: "np.ndarray[tuple[int], np.dtype[np.int16]]", rate: int, ch: int
+) -> None:
     silence = np.zeros(rate // 3, np.int16)
     samples = np.concatenate([silence, pcm, silence])
     with wave.open(str(path), "wb") as file:

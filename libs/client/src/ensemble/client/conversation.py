@@ -146,9 +146,7 @@ class Conversation:
 
     async def end_input(self) -> None:
         """Say that the spoken turn is over."""
-        await self.send(
-            session_events_pb2.ClientEvent(input_end=session_events_pb2.InputEnd())
-        )
+        await self.send(session_events_pb2.ClientEvent(input_end=session_events_pb2.InputEnd()))
 
     async def cancel_response(self, response_id: str = "") -> None:
         """Stop the answer under way."""
@@ -157,9 +155,7 @@ class Conversation:
 
     async def report_playback(self, response_id: str, samples: int) -> None:
         """Say how much of a response has been played."""
-        report = session_events_pb2.PlaybackReport(
-            response_id=response_id, played_samples=samples
-        )
+        report = session_events_pb2.PlaybackReport(response_id=response_id, played_samples=samples)
         await self.send(session_events_pb2.ClientEvent(playback_report=report))
 
     async def send_tool_result(

@@ -7,13 +7,14 @@ from google.protobuf import timestamp_pb2
 
 from ensemble.gateway.keys import KeyRing, ensure_key_file
 from ensemble.gateway.limits import RateLimit, StreamLimit
+from ensemble.gateway.ports import Peers
 from ensemble.gateway.servicer import GatewayServicer
 from ensemble.gateway.settings import GatewaySettings
-from ensemble.gateway.ports import Peers
+from ensemble.runtime.addresses import dial_address
+from ensemble.runtime.interceptors import Authenticator
 from ensemble.runtime.service import Service
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY
 from ensemble.v1 import gateway_service_pb2_grpc, node_service_pb2, session_events_pb2
-
 
 DEFAULT_TENANT = "default"
 
@@ -25,8 +26,7 @@ class GatewayService(Service):
 
     def __init__(self, settings: GatewaySettings, channels: Peers) -> None:
         self._settings = settings
-        self._address = channels.address_of(self.name)
-        self._keys = KeyRing(settings.api_key_file)
+        self._address = dial_address(self.name)
         self._servicer = GatewayServicer(
             channels,
             self._describe,
@@ -34,12 +34,6 @@ class GatewayService(Service):
             streams=StreamLimit(settings.max_streams),
             peer_silence=settings.peer_silence,
         )
-
-    async def authenticate(self, method: str, metadata: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the trusted metadata of a caller; UnauthenticatedError for a stranger."""
-        del method
-        principal = self._keys.principal(metadata.get("authorization", ""))
-        return {PRINCIPAL_KEY: principal, TENANT_KEY: DEFAULT_TENANT}
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Add the servicer to ``server``."""
@@ -66,6 +60,18 @@ class GatewayService(Service):
         self._servicer.leave(
             session_events_pb2.GoingAway(gateways=self._settings.peers, deadline=deadline)
         )
+
+
+def authenticator(settings: GatewaySettings) -> Authenticator:
+    """Return what tells the gateway's callers apart."""
+    keys = KeyRing(settings.api_key_file)
+
+    async def authenticate(method: str, metadata: Mapping[str, str]) -> Mapping[str, str]:
+        del method
+        principal = keys.principal(metadata.get("authorization", ""))
+        return {PRINCIPAL_KEY: principal, TENANT_KEY: DEFAULT_TENANT}
+
+    return authenticate
 
 
 def build(settings: GatewaySettings, channels: Peers) -> Service:

@@ -15,9 +15,7 @@ _PATIENCE = 1.0
 async def take(channels: Peers) -> list[node_service_pb2.ServiceStatus]:
     """Return one row for each service behind the gateway, in the order of SERVICE_NAMES, all asked at once."""
     return list(
-        await asyncio.gather(
-            *(_ask(channels, name) for name in SERVICE_NAMES if name != "gateway")
-        )
+        await asyncio.gather(*(_ask(channels, name) for name in SERVICE_NAMES if name != "gateway"))
     )
 
 
@@ -30,9 +28,7 @@ async def _ask(channels: Peers, name: str) -> node_service_pb2.ServiceStatus:
     )
     try:
         stub = node_service_pb2_grpc.NodeServiceStub(channels.get(name))
-        answer = await stub.DescribeNode(
-            node_service_pb2.DescribeNodeRequest(), timeout=_PATIENCE
-        )
+        answer = await stub.DescribeNode(node_service_pb2.DescribeNodeRequest(), timeout=_PATIENCE)
     except grpc.aio.AioRpcError as error:
         row.detail = error.details() or error.code().name
         return row

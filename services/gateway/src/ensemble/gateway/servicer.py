@@ -9,8 +9,8 @@ import grpc.aio
 from ensemble.core.errors import DrainingError
 from ensemble.gateway import census
 from ensemble.gateway.limits import RateLimit, StreamLimit
-from ensemble.gateway.relay import relay
 from ensemble.gateway.ports import Peers
+from ensemble.gateway.relay import relay
 from ensemble.transport import context as call_context
 from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import (

@@ -62,7 +62,9 @@ def examine() -> Iterator[Finding]:
     for title, module, needed, advice in _PACKAGES:
         found = importlib.util.find_spec(module) is not None
         state = "ok" if found else ("broken" if needed else "missing")
-        yield Finding(title, state, "installed" if found else "not installed", "" if found else advice)
+        yield Finding(
+            title, state, "installed" if found else "not installed", "" if found else advice
+        )
     yield _home()
     yield from _models()
     yield from _ports()

@@ -1,0 +1,19 @@
+"""``ensemble serve``: one service as a process of its own."""
+
+import argparse
+
+from ensemble.launcher.announce import announce_failures
+from ensemble.launcher.compose import host_of
+from ensemble.runtime import logs
+from ensemble.runtime.runtime_settings import RuntimeSettings
+from ensemble.runtime.signals import serve_until_signal
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    settings = RuntimeSettings.from_environment()
+    logs.configure(settings.log_level, settings.log_format)
+    async with host_of((options.service,), alone=True, settings=settings) as host:
+        announce_failures(await host.settled())
+        await serve_until_signal(host)
+    return 0

@@ -1,0 +1,148 @@
+"""``ensemble up``: the assistant, in one process or in one for each service."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+from ensemble.core import paths
+from ensemble.core.errors import ConfigurationError, EnsembleError
+from ensemble.core.services import SERVICE_NAMES
+from ensemble.launcher.announce import announce_failures, say
+from ensemble.launcher.compose import host_of, refuse_strangers, services_of
+from ensemble.launcher.connection import client, gateway_address
+from ensemble.launcher.home_lock import hold_home
+from ensemble.launcher.supervisor import Supervisor
+from ensemble.runtime import logs
+from ensemble.runtime.runtime_settings import RuntimeSettings
+from ensemble.runtime.signals import serve_until_signal
+from ensemble.runtime.tier import Tier
+
+_SLOW = 3.0
+"""Seconds of start-up after which the operator is told what is waited for."""
+
+_POLL = 0.1
+_PATIENCE = 120.0
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Start the services and serve until SIGINT or SIGTERM."""
+    if options.tier:
+        os.environ["NODE_ROLE"] = options.tier
+    settings = RuntimeSettings.from_environment()
+    with hold_home():
+        if options.distributed or (settings.tier is Tier.CORE and not options.services):
+            return await _distributed(options)
+        return await _colocated(options, settings)
+
+
+async def _colocated(options: argparse.Namespace, settings: RuntimeSettings) -> int:
+    names, remark = options.services, ""
+    if not names:
+        names, remark = services_of(settings.tier)
+    prompt = _wants_prompt(options) and "gateway" in names
+    log = None
+    if prompt:
+        # Log lines would run through what the person types.
+        log = (paths.ensure_private(paths.home() / "logs") / "ensemble.log").open("a")
+        logs.configure(settings.log_level, "json", log)
+    else:
+        logs.configure(settings.log_level, settings.log_format)
+    try:
+        if remark:
+            say(remark)
+        async with host_of(names, alone=False, settings=settings) as host:
+            settling = asyncio.ensure_future(host.settled())
+            await _with_progress(settling, f"starting {', '.join(names)}")
+            announce_failures(settling.result())
+            if prompt:
+                await _prompt()
+                await host.drain()
+            else:
+                _ready(f"tier {settings.tier.value}, one process")
+                await serve_until_signal(host)
+    finally:
+        if log is not None:
+            log.close()
+    return 0
+
+
+async def _distributed(options: argparse.Namespace) -> int:
+    logs.configure()
+    refuse_strangers(os.environ)
+    names = options.services or SERVICE_NAMES
+    folder = paths.home() / "logs"
+    supervisor = Supervisor(names, folder, os.environ)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, stop.set)
+    await supervisor.start()
+    try:
+        if "gateway" in names:
+            waiting = asyncio.ensure_future(_all_serving(names))
+            stopping = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                waiting.cancel()
+                return 0
+            waiting.result()
+        if _wants_prompt(options):
+            loop.remove_signal_handler(signal.SIGINT)
+            await _prompt()
+        else:
+            _ready(f"{len(names)} processes, their logs are in {folder}")
+            await stop.wait()
+    finally:
+        await supervisor.stop()
+    return 0
+
+
+async def _all_serving(names: tuple[str, ...]) -> None:
+    """Wait until every service serves; say who is late."""
+    loop = asyncio.get_running_loop()
+    begin = said = loop.time()
+    late = ", ".join(names)
+    while loop.time() - begin < _PATIENCE:
+        try:
+            async with client() as gateway:
+                rows = await gateway.status()
+            late = ", ".join(f"{row.name} ({row.state})" for row in rows if row.state != "serving")
+            if not late:
+                return
+        except EnsembleError as error:
+            late = f"the gateway ({error.reason})"
+        if loop.time() - said > _SLOW:
+            said = loop.time()
+            say(f"still waiting for {late}")
+        await asyncio.sleep(_POLL)
+    raise ConfigurationError(
+        f"Not all services came up within {_PATIENCE:.0f} s: {late}. Their logs are in "
+        f"{paths.home() / 'logs'}."
+    )
+
+
+async def _with_progress(work: "asyncio.Future[object]", what: str) -> None:
+    while not work.done():
+        done, _ = await asyncio.wait({work}, timeout=_SLOW)
+        if not done:
+            say(f"{what} …")
+
+
+def _wants_prompt(options: argparse.Namespace) -> bool:
+    return bool(options.prompt and sys.stdin.isatty() and sys.stdout.isatty())
+
+
+def _ready(how: str) -> None:
+    say(f"ready at {gateway_address()} ({how})")
+    say('try: uv run ensemble ask "turn on the kitchen light"')
+
+
+async def _prompt() -> None:
+    from ensemble.launcher.terminal import HINT, Chat
+
+    say(f"ready at {gateway_address()}")
+    print(HINT)
+    async with client() as gateway:
+        await Chat(gateway).run()
