@@ -1,10 +1,15 @@
 """What a service is to the process that runs it."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import grpc
+
+Authenticator = Callable[[str, Mapping[str, str]], Awaitable[Mapping[str, str]]]
+"""Called with the method's full name and the metadata that came with the call (text values
+only, inbound ``x-ensemble-*`` dropped); returns the trusted metadata of the caller, keys such
+as ``x-ensemble-tenant``. Raises ``UnauthenticatedError`` for a caller it does not know."""
 
 
 class Channels(Protocol):
@@ -52,3 +57,10 @@ class Service(abc.ABC):
     def engines(self) -> Sequence[str]:
         """Return the names of the engines in use, such as ``("llama.cpp:household",)``."""
         return ()
+
+    def authenticator(self) -> Authenticator | None:
+        """Return who asks callers for their credentials: the gateway's business.
+
+        None for every other service: it believes the metadata that the gateway has set.
+        """
+        return None

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
-SERVICE_NAMES_OF_RUNTIME = ("LISTEN", "ADDRESS")
+SERVED_AND_DIALLED = ("LISTEN", "ADDRESS")
 """What the runtime itself reads under the prefix of every service."""
 
 
@@ -33,7 +33,7 @@ def load(
     prefix: str,
     environ: Mapping[str, str] = os.environ,
     *,
-    ignore: Collection[str] = SERVICE_NAMES_OF_RUNTIME,
+    ignore: Collection[str] = SERVED_AND_DIALLED,
 ) -> T:
     """Read ``cls`` from the variables that start with ``prefix``.
 
@@ -96,12 +96,8 @@ def _refuse_unknown(
         return
     name = unknown[0]
     close = difflib.get_close_matches(name, allowed, n=1)
-    advice = (
-        f"did you mean {close[0]}?" if close else f"known are: {', '.join(sorted(allowed))}."
-    )
-    raise ConfigurationError(
-        f"{name} is not a setting; {advice}", metadata={"variable": name}
-    )
+    advice = f"did you mean {close[0]}?" if close else f"known are: {', '.join(sorted(allowed))}."
+    raise ConfigurationError(f"{name} is not a setting; {advice}", metadata={"variable": name})
 
 
 def _parse(variable: str, text: str, hint: Any) -> Any:

@@ -1,0 +1,34 @@
+"""What every call passes on its way to a handler, the same in both placements."""
+
+from collections.abc import Sequence
+
+from ensemble.runtime.interceptors.auth import AuthenticatedCaller, TrustedCaller
+from ensemble.runtime.interceptors.chain import Layer, RequestCheck, ServerChain
+from ensemble.runtime.interceptors.context import DeadlineBudget, RequestId
+from ensemble.runtime.interceptors.metrics import ServedCalls
+from ensemble.runtime.interceptors.tracing import Tracing
+from ensemble.runtime.metrics import CallMeter
+from ensemble.runtime.service import Authenticator
+
+__all__ = ["Layer", "ServerChain", "server_chain"]
+
+
+def server_chain(
+    service: str,
+    *,
+    admission: Layer,
+    check: RequestCheck,
+    authenticator: Authenticator | None = None,
+    meter: CallMeter | None = None,
+) -> Sequence[ServerChain]:
+    """Return the interceptors of one service, for every server that it is reached by.
+
+    Outermost first: error translation, request id, deadline budget, tracing, metrics,
+    authentication, admission, validation.
+    """
+    layers: list[Layer] = [RequestId(service), DeadlineBudget(), Tracing()]
+    if meter is not None:
+        layers.append(ServedCalls(meter))
+    layers.append(TrustedCaller() if authenticator is None else AuthenticatedCaller(authenticator))
+    layers.append(admission)
+    return [ServerChain(layers, check)]

@@ -1,0 +1,41 @@
+"""Gives each call its request id and its deadline, for logs and for nested calls."""
+
+import asyncio
+import re
+import secrets
+from typing import Final
+
+from ensemble.runtime import logs
+from ensemble.runtime.interceptors.chain import Call, Layer
+from ensemble.transport import context
+
+_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+
+
+class RequestId(Layer):
+    """Takes the request id that came with the call, or makes one; says which service this is.
+
+    Args:
+        service: Name for the logs.
+    """
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    async def enter(self, call: Call) -> None:
+        """Set the context variables of the call's task; they end with it."""
+        given = call.text(context.REQUEST_ID_KEY)
+        # An id that is not one would go into every log line of the call.
+        acceptable = _ACCEPTABLE.fullmatch(given) is not None
+        context.request_id.set(given if acceptable else secrets.token_hex(8))
+        logs.service.set(self._service)
+
+
+class DeadlineBudget(Layer):
+    """Notes when the call ends, so that nested calls get no more time than is left."""
+
+    async def enter(self, call: Call) -> None:
+        """Set the context variable of the call's task."""
+        remaining = call.context.time_remaining()
+        ends = None if remaining is None else asyncio.get_running_loop().time() + remaining
+        context.deadline.set(ends)

@@ -1,0 +1,42 @@
+"""A server span around each call, child of the caller's."""
+
+from typing import Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from ensemble.runtime.interceptors.chain import Call, Layer
+from ensemble.transport.tracing import end_span, extract, is_traced, span_identity, tracing_is_on
+
+_SPAN: Final = object()
+
+
+class Tracing(Layer):
+    """Starts the span when the call begins and ends it when the call does.
+
+    The span is made current for the task of the call and never detached: the task's context
+    ends with it, so no generator can be left in a context that is not its own.
+    """
+
+    def __init__(self) -> None:
+        self._tracer = trace.get_tracer("ensemble.runtime")
+
+    async def enter(self, call: Call) -> None:
+        """Start the span, or without a tracer only take over the caller's trace."""
+        parent = extract(call.metadata.items())
+        if not tracing_is_on() or not is_traced(call.method):
+            if parent is not None:
+                otel_context.attach(parent)
+            return
+        name, attributes = span_identity(call.method)
+        span = self._tracer.start_span(
+            name, context=parent, kind=trace.SpanKind.SERVER, attributes=attributes
+        )
+        call.values[_SPAN] = span
+        otel_context.attach(trace.set_span_in_context(span))
+
+    def leave(self, call: Call) -> None:
+        """End the span with the call's status."""
+        span = call.values.get(_SPAN)
+        if span is not None:
+            end_span(span, call.code)
