@@ -21,7 +21,7 @@ class Reflection(grpc.GenericRpcHandler):
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         """Return the handler of a reflection method, None for any other."""
         if not handler_call_details.method.startswith(_PREFIX):
             return None

@@ -9,14 +9,15 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import grpc
 
 from ensemble.runtime.interceptors.errors import ErrorTranslation, code_of
 
-Handler = grpc.RpcMethodHandler[Any, Any]
-Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
+# Quoted: the class takes parameters in its stubs only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 
 
 class Call:
@@ -84,7 +85,7 @@ class ServerChain(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> Handler | None:
+    ) -> "Handler | None":
         """Return the method's handler with the layers around it."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
