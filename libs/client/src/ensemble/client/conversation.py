@@ -63,7 +63,7 @@ class Conversation:
         call = stub.Converse(self._requests(), metadata=self._metadata)
         self._scope = stream(call)
         await self._scope.__aenter__()
-        self._events = watch(call, timeout=_SILENCE)
+        self._events = aiter(watch(call, timeout=_SILENCE))
         try:
             first = await self._next()
         except BaseException:
@@ -84,7 +84,6 @@ class Conversation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._events.aclose()
         await self._scope.__aexit__(kind, error, trace)
 
     def __aiter__(self) -> AsyncIterator[ServerEvent]:

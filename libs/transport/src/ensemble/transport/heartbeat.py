@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import Final, Generic, TypeVar
 
 from ensemble.core.errors import PeerLostError
@@ -16,7 +16,7 @@ _OWN_LAG: Final = 0.1
 
 async def watch(
     responses: AsyncIterable[Event], timeout: float = HEARTBEAT_TIMEOUT
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Pass ``responses`` on and raise when none comes for ``timeout`` seconds.
 
     Only time spent waiting counts: a consumer that is slow, or an event loop that stood
@@ -103,7 +103,7 @@ async def with_heartbeats(
     events: AsyncIterable[Event],
     make_heartbeat: Callable[[], Event],
     interval: float = HEARTBEAT_INTERVAL,
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Pass ``events`` on, with a heartbeat whenever nothing was sent for ``interval`` seconds.
 
     At most one event is drawn ahead. When this generator is closed, so are ``events``.

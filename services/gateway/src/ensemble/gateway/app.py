@@ -11,8 +11,7 @@ from ensemble.gateway.ports import Peers
 from ensemble.gateway.servicer import GatewayServicer
 from ensemble.gateway.settings import GatewaySettings
 from ensemble.runtime.addresses import dial_address
-from ensemble.runtime.interceptors import Authenticator
-from ensemble.runtime.service import Service
+from ensemble.runtime.service import Authenticator, Service
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY
 from ensemble.v1 import gateway_service_pb2_grpc, node_service_pb2, session_events_pb2
 
@@ -34,6 +33,17 @@ class GatewayService(Service):
             streams=StreamLimit(settings.max_streams),
             peer_silence=settings.peer_silence,
         )
+
+    def authenticator(self) -> Authenticator:
+        """Return what tells the callers apart: their API keys."""
+        keys = KeyRing(self._settings.api_key_file)
+
+        async def authenticate(method: str, metadata: Mapping[str, str]) -> Mapping[str, str]:
+            del method
+            principal = keys.principal(metadata.get("authorization", ""))
+            return {PRINCIPAL_KEY: principal, TENANT_KEY: DEFAULT_TENANT}
+
+        return authenticate
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Add the servicer to ``server``."""
@@ -60,18 +70,6 @@ class GatewayService(Service):
         self._servicer.leave(
             session_events_pb2.GoingAway(gateways=self._settings.peers, deadline=deadline)
         )
-
-
-def authenticator(settings: GatewaySettings) -> Authenticator:
-    """Return what tells the gateway's callers apart."""
-    keys = KeyRing(settings.api_key_file)
-
-    async def authenticate(method: str, metadata: Mapping[str, str]) -> Mapping[str, str]:
-        del method
-        principal = keys.principal(metadata.get("authorization", ""))
-        return {PRINCIPAL_KEY: principal, TENANT_KEY: DEFAULT_TENANT}
-
-    return authenticate
 
 
 def build(settings: GatewaySettings, channels: Peers) -> Service:

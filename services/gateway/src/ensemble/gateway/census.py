@@ -13,7 +13,7 @@ _PATIENCE = 1.0
 
 
 async def take(channels: Peers) -> list[node_service_pb2.ServiceStatus]:
-    """Return one row for each service behind the gateway, in the order of SERVICE_NAMES, all asked at once."""
+    """Return one row for each service behind the gateway, all asked at once."""
     return list(
         await asyncio.gather(*(_ask(channels, name) for name in SERVICE_NAMES if name != "gateway"))
     )

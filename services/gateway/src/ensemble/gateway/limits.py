@@ -1,5 +1,6 @@
 """What one principal may do at once and over time."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -42,6 +43,11 @@ class RateLimit:
         if len(self._buckets) > _PRINCIPALS:
             self._buckets.popitem(last=False)
         return wait
+
+    async def wait(self, principal: str) -> None:
+        """Wait until there is a token, and take it."""
+        while seconds := self.take(principal):
+            await asyncio.sleep(seconds)
 
     def check(self, principal: str) -> None:
         """Take one token or raise RateLimitedError."""

@@ -4,8 +4,8 @@ The gateway keeps nothing of a conversation: when it dies, the client comes back
 another one and resumes from the orchestrator's log.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 
 from ensemble.core.errors import PeerLostError, ServiceUnavailableError
 from ensemble.transport import stream
@@ -23,10 +23,10 @@ Admit = Callable[[], Awaitable[None]]
 
 async def relay(
     requests: AsyncIterator[gateway_service_pb2.ConverseRequest],
-    stub: orchestrator_service_pb2_grpc.OrchestratorServiceStub,
+    stub: orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub,
     *,
     admit: Admit,
-    leaving: asyncio.Future[session_events_pb2.GoingAway],
+    leaving: Callable[[], session_events_pb2.GoingAway | None],
     silence: float,
 ) -> AsyncIterator[gateway_service_pb2.ConverseResponse]:
     """Yield the orchestrator's events until its stream ends.
@@ -35,7 +35,7 @@ async def relay(
         requests: What the client sends.
         stub: The orchestrator.
         admit: Paces the client's events; TCP then slows the client.
-        leaving: Resolves when this gateway is about to leave; told to the client at once.
+        leaving: Returns what to tell the client once this gateway is about to leave.
         silence: Seconds without an event after which the orchestrator counts as lost.
     """
 
@@ -46,28 +46,18 @@ async def relay(
             yield orchestrator_service_pb2.RunSessionRequest(event=request.event)
 
     call = stub.RunSession(upstream())
-    async with stream(call):
-        events = aiter(watch(call, timeout=silence))
-        following = asyncio.ensure_future(anext(events))
+    told = False
+    async with stream(call), aclosing(watch(call, timeout=silence)) as events:
         try:
-            while True:
-                waiting = {following} if leaving.done() else {following, leaving}
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if leaving.done() and leaving in waiting:
+            async for response in events:
+                # Heartbeats come every 200 ms, so a client hears of it that soon.
+                if not told and (notice := leaving()) is not None:
+                    told = True
                     yield gateway_service_pb2.ConverseResponse(
-                        event=session_events_pb2.ServerEvent(going_away=leaving.result())
+                        event=session_events_pb2.ServerEvent(going_away=notice)
                     )
-                if following.done():
-                    try:
-                        response = following.result()
-                    except StopAsyncIteration:
-                        return
-                    except PeerLostError as error:
-                        raise ServiceUnavailableError(
-                            "The conversation's orchestrator was lost; resume the session."
-                        ) from error
-                    yield gateway_service_pb2.ConverseResponse(event=response.event)
-                    following = asyncio.ensure_future(anext(events))
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+                yield gateway_service_pb2.ConverseResponse(event=response.event)
+        except PeerLostError as error:
+            raise ServiceUnavailableError(
+                "The conversation's orchestrator was lost; resume the session."
+            ) from error

@@ -1,6 +1,5 @@
 """gRPC side of the gateway."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -43,22 +42,13 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         self._rate = rate
         self._streams = streams
         self._silence = peer_silence
-        self._leaving: asyncio.Future[session_events_pb2.GoingAway] | None = None
         self._going_away: session_events_pb2.GoingAway | None = None
 
     def leave(self, notice: session_events_pb2.GoingAway) -> None:
         """Tell every open conversation to move, and take no new one."""
         self._going_away = notice
-        future = self._leaving_future()
-        if not future.done():
-            future.set_result(notice)
 
-    def _leaving_future(self) -> asyncio.Future[session_events_pb2.GoingAway]:
-        if self._leaving is None:
-            self._leaving = asyncio.get_running_loop().create_future()
-        return self._leaving
-
-    def _orchestrator(self) -> orchestrator_service_pb2_grpc.OrchestratorServiceStub:
+    def _orchestrator(self) -> orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub:
         return orchestrator_service_pb2_grpc.OrchestratorServiceStub(
             self._channels.get("orchestrator")
         )
@@ -76,8 +66,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         self._rate.check(principal)
 
         async def admit() -> None:
-            while wait := self._rate.take(principal):
-                await asyncio.sleep(wait)
+            await self._rate.wait(principal)
 
         with self._streams.hold(principal):
             try:
@@ -85,7 +74,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
                     request_iterator,
                     self._orchestrator(),
                     admit=admit,
-                    leaving=self._leaving_future(),
+                    leaving=lambda: self._going_away,
                     silence=self._silence,
                 ):
                     yield response

@@ -60,15 +60,12 @@ def host_of(
     """
     refuse_strangers(environ)
     builds: dict[str, Build] = {}
-    authenticators: dict[str, Any] = {}
     for name in names:
         app = _app(name)
         chosen = load(
             typing.get_type_hints(app.build)["settings"], environment_prefix(name), environ
         )
         builds[name] = _build(app, chosen)
-        if hasattr(app, "authenticator"):
-            authenticators[name] = app.authenticator(chosen)
     return Host(
         builds,
         settings,
@@ -76,7 +73,6 @@ def host_of(
             name: listen_addresses(name, environ, always=alone or name == "gateway")
             for name in names
         },
-        authenticators=authenticators,
         environ=environ,
     )
 

@@ -10,6 +10,7 @@ from ensemble.v1 import common_pb2, session_pb2
 _INPUT_RATE = 16000
 _BLOCK = 320
 _PENDING_BLOCKS = 250
+_SILENT_MICROPHONE = 0.5
 
 
 def _sounddevice() -> object:
@@ -75,9 +76,10 @@ async def converse(client: EnsembleClient, session_id: str) -> int:
 
 async def _feed(conversation: Conversation, heard: "queue.Queue[bytes]") -> None:
     while True:
-        while heard.empty():
-            await asyncio.sleep(0.005)
-        block = heard.get_nowait()
+        try:
+            block = await asyncio.to_thread(heard.get, timeout=_SILENT_MICROPHONE)
+        except queue.Empty:
+            continue
         await conversation.send_audio(block, samples=len(block) // 2)
 
 

@@ -1,6 +1,7 @@
 """``ensemble talk``: a spoken question, a spoken answer."""
 
 import argparse
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ async def run(options: argparse.Namespace) -> int:
             gateway, recording, session_id=options.session, real_time=options.real_time
         )
     if options.output:
-        Path(options.output).write_bytes(spoken.as_wav())
+        await asyncio.to_thread(Path(options.output).write_bytes, spoken.as_wav())
     if options.json:
         print(json.dumps(spoken.as_json(), ensure_ascii=False))
     else:

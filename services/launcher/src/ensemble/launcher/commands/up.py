@@ -123,7 +123,7 @@ async def _all_serving(names: tuple[str, ...]) -> None:
     )
 
 
-async def _with_progress(work: "asyncio.Future[object]", what: str) -> None:
+async def _with_progress(work: "asyncio.Future[dict[str, str]]", what: str) -> None:
     while not work.done():
         done, _ = await asyncio.wait({work}, timeout=_SLOW)
         if not done:
