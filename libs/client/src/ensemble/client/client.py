@@ -9,10 +9,10 @@ import grpc.aio
 
 from ensemble.client.answers import Answer, AnswerBuilder
 from ensemble.client.conversation import Conversation, raise_failed
+from ensemble.client.failures import explain
 from ensemble.client.key import default_api_key
 from ensemble.core.errors import PeerLostError
 from ensemble.transport import open_channel
-from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import (
     gateway_service_pb2,
     gateway_service_pb2_grpc,
@@ -104,7 +104,7 @@ class EnsembleClient:
             request_id=request_id,
             playback=playback,
         )
-        return Conversation(self._channel, start, metadata=self._metadata)
+        return Conversation(self._channel, start, address=self._address, metadata=self._metadata)
 
     async def ask(self, text: str, *, session_id: str = "", model: str = "") -> Answer:
         """Ask one typed question and return the whole answer.
@@ -179,7 +179,7 @@ class EnsembleClient:
         try:
             return await method(request, metadata=self._metadata, timeout=self._timeout)
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise explain(error, self._address) from error
 
 
 def _belongs(event: session_events_pb2.ServerEvent, response_id: str) -> bool:

@@ -8,11 +8,12 @@ from typing import Self
 import grpc.aio
 from google.protobuf import timestamp_pb2
 
+from ensemble.client.failures import explain
 from ensemble.core.errors import EnsembleError, PeerLostError
 from ensemble.core.services import HEARTBEAT_INTERVAL
 from ensemble.transport import stream
 from ensemble.transport.heartbeat import watch
-from ensemble.transport.status import from_rpc_error, from_status
+from ensemble.transport.status import from_status
 from ensemble.v1 import (
     common_pb2,
     gateway_service_pb2,
@@ -45,10 +46,12 @@ class Conversation:
         channel: grpc.aio.Channel,
         start: session_events_pb2.SessionStart,
         *,
+        address: str = "",
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._channel = channel
         self._start = start
+        self._address = address
         self._metadata = metadata
         self._outbox: asyncio.Queue[session_events_pb2.ClientEvent | None] = asyncio.Queue(_QUEUE)
         self._texts = 0
@@ -103,7 +106,7 @@ class Conversation:
                 self.last_sequence = max(self.last_sequence, event.sequence)
                 return event
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise explain(error, self._address) from error
         return None
 
     async def _requests(self) -> AsyncIterator[gateway_service_pb2.ConverseRequest]:

@@ -102,6 +102,15 @@ def from_rpc_error(error: grpc.RpcError) -> EnsembleError:
     return _build(error.code(), "", error.details() or "", {}, None, {})
 
 
+def not_reached(error: grpc.RpcError) -> bool:
+    """Return whether the call never reached a server of ours: gRPC itself says UNAVAILABLE."""
+    return (
+        isinstance(error, grpc.aio.AioRpcError)
+        and error.code() is grpc.StatusCode.UNAVAILABLE
+        and all(key != DETAILS_KEY for key, _ in error.trailing_metadata() or ())
+    )
+
+
 def _in_catalogue(error: BaseException) -> EnsembleError:
     if isinstance(error, EnsembleError):
         return error

@@ -30,7 +30,7 @@ async def _ask(channels: Peers, name: str) -> node_service_pb2.ServiceStatus:
         stub = node_service_pb2_grpc.NodeServiceStub(channels.get(name))
         answer = await stub.DescribeNode(node_service_pb2.DescribeNodeRequest(), timeout=_PATIENCE)
     except grpc.aio.AioRpcError as error:
-        row.detail = error.details() or error.code().name
+        row.detail = f"it does not answer ({error.code().name.lower()})"
         return row
     for service in answer.services:
         if service.name == name:

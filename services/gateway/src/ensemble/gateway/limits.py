@@ -46,7 +46,7 @@ class RateLimit:
 
     async def wait(self, principal: str) -> None:
         """Wait until there is a token, and take it."""
-        while seconds := self.take(principal):
+        while seconds := self.take(principal):  # noqa: ASYNC110 - time is what is waited for
             await asyncio.sleep(seconds)
 
     def check(self, principal: str) -> None:

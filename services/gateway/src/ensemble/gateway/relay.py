@@ -23,7 +23,7 @@ Admit = Callable[[], Awaitable[None]]
 
 async def relay(
     requests: AsyncIterator[gateway_service_pb2.ConverseRequest],
-    stub: orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub,
+    stub: "orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub",
     *,
     admit: Admit,
     leaving: Callable[[], session_events_pb2.GoingAway | None],

@@ -5,13 +5,13 @@ from typing import Any
 
 import grpc.aio
 
-from ensemble.core.errors import DrainingError
+from ensemble.core.errors import DrainingError, EnsembleError, ServiceUnavailableError
 from ensemble.gateway import census
 from ensemble.gateway.limits import RateLimit, StreamLimit
 from ensemble.gateway.ports import Peers
 from ensemble.gateway.relay import relay
 from ensemble.transport import context as call_context
-from ensemble.transport.status import from_rpc_error
+from ensemble.transport.status import from_rpc_error, not_reached
 from ensemble.v1 import (
     gateway_service_pb2,
     gateway_service_pb2_grpc,
@@ -48,7 +48,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         """Tell every open conversation to move, and take no new one."""
         self._going_away = notice
 
-    def _orchestrator(self) -> orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub:
+    def _orchestrator(self) -> "orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub":
         return orchestrator_service_pb2_grpc.OrchestratorServiceStub(
             self._channels.get("orchestrator")
         )
@@ -79,7 +79,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
                 ):
                     yield response
             except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from error
+                raise _explain(error) from error
 
     async def CreateSession(
         self,
@@ -140,8 +140,15 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         try:
             return await method(request, timeout=_UNARY_SECONDS)
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise _explain(error) from error
 
 
 def _principal() -> str:
     return call_context.trusted.get().get(call_context.PRINCIPAL_KEY, "local")
+
+
+def _explain(error: grpc.aio.AioRpcError) -> EnsembleError:
+    """Return the orchestrator's error; gRPC's own words name addresses that are not public."""
+    if not_reached(error):
+        return ServiceUnavailableError("The orchestrator cannot be reached just now; try again.")
+    return from_rpc_error(error)
