@@ -32,7 +32,7 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
         """End every watch within a heartbeat and take no new one."""
         self._draining = True
 
-    async def Observe(  # noqa: N802
+    async def Observe(
         self, request: pb.ObserveRequest, context: grpc.aio.ServicerContext
     ) -> pb.ObserveResponse:
         """Record what was seen."""
@@ -43,7 +43,7 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
             sequence=recorded.sequence,
         )
 
-    async def Query(  # noqa: N802
+    async def Query(
         self, request: pb.QueryRequest, context: grpc.aio.ServicerContext
     ) -> pb.QueryResponse:
         """Return the entities that match."""
@@ -54,7 +54,7 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
             sequence=page.sequence,
         )
 
-    async def Watch(  # noqa: N802
+    async def Watch(
         self, request: pb.WatchRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[pb.WatchResponse]:
         """Follow changes."""

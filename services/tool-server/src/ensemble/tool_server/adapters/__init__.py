@@ -1,0 +1,1 @@
+"""What the tools' world is reached by."""

@@ -1,0 +1,60 @@
+"""Puts the tool server together."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import grpc
+
+from ensemble.runtime.service import Channels, Service
+from ensemble.tool_server import household
+from ensemble.tool_server.adapters.world_model import WorldModelWorld
+from ensemble.tool_server.alarms import Alarms
+from ensemble.tool_server.ledger import Ledger
+from ensemble.tool_server.ports import Clock
+from ensemble.tool_server.servicer import ToolServerServicer
+from ensemble.tool_server.settings import Settings
+from ensemble.tool_server.toolbox import Toolbox
+from ensemble.v1 import tool_server_service_pb2_grpc
+
+
+def local_time() -> datetime:
+    """Return now in the time zone of this process."""
+    return datetime.now().astimezone()
+
+
+def build(settings: Settings, channels: Channels, clock: Clock = local_time) -> Service:
+    """Return the service; it needs the world model, and lives while that is away."""
+    return ToolServer(settings, channels, clock)
+
+
+class ToolServer(Service):
+    """The household tools, and the alarms that they set."""
+
+    name = "tool-server"
+
+    def __init__(self, settings: Settings, channels: Channels, clock: Clock) -> None:
+        world = WorldModelWorld(channels.get("world-model"))
+        toolbox = Toolbox(household.tools(world, clock))
+        ledger = Ledger(world, settings.kept_results)
+        self._alarms = Alarms(world, clock)
+        self._servicer = ToolServerServicer(toolbox, ledger, settings.time_limit)
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register the servicer."""
+        tool_server_service_pb2_grpc.add_ToolServerServiceServicer_to_server(self._servicer, server)
+
+    async def start(self) -> None:
+        """Begin to follow the alarms; the world model may come later."""
+        self._alarms.start()
+
+    async def drain(self) -> None:
+        """Refuse new calls."""
+        self._servicer.drain()
+
+    async def close(self) -> None:
+        """Stop following the alarms."""
+        await self._alarms.close()
+
+    def engines(self) -> Sequence[str]:
+        """Return where the tools come from."""
+        return ("household",)
