@@ -95,15 +95,20 @@ def end_span(span: Span, code: grpc.StatusCode) -> None:
 class TracingInterceptor:
     """Gives each call a client span and sends its context along.
 
-    Without an installed tracer provider it only passes on a trace that came in.
+    Without a tracer provider it only passes on a trace that came in.
+
+    Args:
+        provider: Makes the spans; the installed one when None.
     """
 
-    def __init__(self) -> None:
-        self._tracer = trace.get_tracer("ensemble.transport")
+    def __init__(self, provider: trace.TracerProvider | None = None) -> None:
+        self._provided = provider is not None
+        self._tracer = trace.get_tracer("ensemble.transport", tracer_provider=provider)
 
     def intercept(self, outgoing: Outgoing) -> Begun | None:
         """Start the span; it ends with the call."""
-        if not tracing_is_on() or not is_traced(outgoing.method):
+        traced = self._provided or tracing_is_on()
+        if not traced or not is_traced(outgoing.method):
             current = trace.get_current_span().get_span_context()
             if current.is_valid:
                 inject(outgoing.metadata, current)

@@ -77,7 +77,8 @@ class Pipe:
             return message
         if self._reader is not None and not self._reader.done():
             raise RuntimeError("a call takes one read at a time")
-        self._reader = reader = self._loop.create_future()
+        reader: asyncio.Future[bytes | None] = self._loop.create_future()
+        self._reader = reader
         try:
             message = await reader
         except asyncio.CancelledError:
