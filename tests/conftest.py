@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from ensemble.testkit.consul import ConsulAgent
 from ensemble.testkit.stack import TOPOLOGIES, Stack
@@ -42,7 +43,7 @@ def consul_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulAge
     agent.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack(
     topology: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[Stack]:
@@ -56,7 +57,7 @@ async def stack(
         running.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture
 async def own_stack(
     topology: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Stack]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from google.protobuf import json_format
 
 from ensemble.testkit.stack import Stack
@@ -68,7 +69,7 @@ async def record(stack: Stack) -> list[Any]:
     return _normalised(events)
 
 
-@pytest.fixture(scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def reference(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """The log of the one-process placement."""
     alone = Stack("inproc", tmp_path_factory.mktemp("reference"))
