@@ -89,6 +89,13 @@ def _app(name: str) -> Any:
         ) from error
 
 
+def _settings(app: Any, name: str, environ: Mapping[str, str]) -> Any:
+    """Read the settings that ``app.build`` takes; an app with aliases reads its own."""
+    if hasattr(app, "from_environment"):
+        return app.from_environment(environ)
+    return load(typing.get_type_hints(app.build)["settings"], environment_prefix(name), environ)
+
+
 def _build(app: Any, settings: Any) -> Build:
     def build(channels: Channels) -> Service:
         service: Service = app.build(settings, channels)
