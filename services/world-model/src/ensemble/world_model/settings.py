@@ -11,13 +11,11 @@ class Settings:
     """How the world model runs.
 
     Attributes:
-        database: SQLite file; empty for ``world.db`` under ``ENSEMBLE_HOME``.
+        database: SQLite file; None for ``world.db`` under ``ENSEMBLE_HOME``.
     """
 
-    database: str = ""
+    database: Path | None = None
 
     def database_path(self) -> Path:
         """Return the file to open."""
-        if self.database:
-            return Path(self.database).expanduser().absolute()
-        return paths.home() / "world.db"
+        return (self.database or paths.home() / "world.db").absolute()
