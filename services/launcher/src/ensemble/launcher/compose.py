@@ -104,16 +104,15 @@ def _build(app: Any, settings: Any) -> Build:
     return build
 
 
+_ENDS = ("_ADDRESS", "_LISTEN")
+
+
 def refuse_strangers(environ: Mapping[str, str]) -> None:
     """Raise ConfigurationError for an address of a service that does not exist."""
-    known = {f"{environment_prefix(name)}{end}" for name in DEFAULT_PORTS for end in _ENDS}
+    prefixes = [environment_prefix(name).removesuffix("_") for name in DEFAULT_PORTS]
+    known = {"ENSEMBLE_METRICS_LISTEN", *(prefix + end for prefix in prefixes for end in _ENDS)}
     for name in environ:
         if name.startswith("ENSEMBLE_") and name.endswith(_ENDS) and name not in known:
-            if name in ("ENSEMBLE_METRICS_LISTEN",):
-                continue
             raise ConfigurationError(
                 f"{name}: there is no such service; known are {', '.join(SERVICE_NAMES)}."
             )
-
-
-_ENDS = ("_ADDRESS", "_LISTEN")

@@ -1,0 +1,36 @@
+"""Processes that die are started again; none is left behind."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from ensemble.launcher.supervisor import Supervisor
+
+pytestmark = pytest.mark.unit
+
+
+async def test_a_killed_service_is_started_again_and_ends_with_the_rest(tmp_path: Path) -> None:
+    environ = {
+        **os.environ,
+        "ENSEMBLE_HOME": str(tmp_path),
+        "ENSEMBLE_WORLD_MODEL_LISTEN": f"unix:{tmp_path}/w",
+    }
+    supervisor = Supervisor(("world-model",), tmp_path / "logs", environ)
+    await supervisor.start()
+    try:
+        first = supervisor.process_id("world-model")
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while supervisor.process_id("world-model") in (first, None):
+                await asyncio.sleep(0.02)
+        second = supervisor.process_id("world-model")
+    finally:
+        await supervisor.stop()
+    assert supervisor.process_id("world-model") is None
+    assert second is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(second, 0)
