@@ -1,0 +1,281 @@
+"""One GGUF in llama.cpp: loading, prompts, sampling. Blocking; one thread only."""
+
+import codecs
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from ensemble.core.errors import ContextTooLongError, EngineFailedError, ModelUnavailableError
+from ensemble.model_router.adapters.llama_prompt import PromptWriter
+from ensemble.model_router.adapters.llama_sampling import Sampling
+from ensemble.model_router.domain import Call, StopReason, TokenUsage
+from ensemble.model_router.grammar import grammar_of
+from ensemble.model_router.markers import CALL_OPEN, MARKERS, StopFilter
+
+_log = structlog.get_logger(__name__)
+
+_MAX_SAMPLERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """How a generation ended."""
+
+    stop: StopReason
+    usage: TokenUsage
+
+
+class LlamaEngine:
+    """A loaded model. All methods must be called on one and the same thread.
+
+    Args:
+        path: The GGUF.
+        context: Tokens to read and write together at most; fewer if the model was trained
+            on fewer.
+        threads: Threads that compute.
+
+    Raises:
+        ModelUnavailableError: The file is missing, damaged, or too large to load.
+    """
+
+    def __init__(self, path: Path, *, context: int, threads: int) -> None:
+        if not path.is_file():
+            raise ModelUnavailableError(f"The model file {path.name} is missing.")
+        import llama_cpp
+
+        self._api: Any = llama_cpp
+        try:
+            self._llama: Any = llama_cpp.Llama(
+                str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
+            )
+            trained = self._llama._model.n_ctx_train()
+            if 0 < trained < context:
+                self._llama.close()
+                self._llama = llama_cpp.Llama(
+                    str(path), n_ctx=trained, n_threads=threads, n_threads_batch=threads,
+                    verbose=False,
+                )  # fmt: skip
+        except (ValueError, RuntimeError, AssertionError, OSError, MemoryError):
+            raise ModelUnavailableError(
+                f"The model file {path.name} cannot be loaded: it is damaged or of an unknown kind."
+            ) from None
+        self._vocab = llama_cpp.llama_model_get_vocab(self._llama.model)
+        self._size = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self._context = int(self._llama.n_ctx())
+        self._keeps_prefix = not (
+            llama_cpp.llama_model_is_recurrent(self._llama.model)
+            or llama_cpp.llama_model_is_hybrid(self._llama.model)
+        )
+        self._pieces: dict[int, bytes] = {}
+        self._call_token = self._single_token(CALL_OPEN)
+        self._samplers: dict[str, Any] = {}
+        metadata = self._llama.metadata
+        self._writer = PromptWriter(
+            metadata.get("tokenizer.chat_template", ""),
+            self._text_of(llama_cpp.llama_vocab_bos(self._vocab)),
+            self._text_of(llama_cpp.llama_vocab_eos(self._vocab)),
+            self._control_texts(),
+        )
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens the model reads and writes together."""
+        return self._context
+
+    def close(self) -> None:
+        """Free the model."""
+        for sampler in self._samplers.values():
+            if sampler:
+                self._api.llama_sampler_free(sampler)
+        self._samplers.clear()
+        self._llama.close()
+
+    def generate(
+        self, call: Call, stopped: Callable[[], bool], emit: Callable[[str, int], None]
+    ) -> Generated:
+        """Answer ``call``; ``emit`` gets the raw text and its tokens, ``stopped`` ends it early.
+
+        Raises:
+            ContextTooLongError: The prompt leaves no room for an answer.
+            EngineFailedError: The template or the model failed.
+        """
+        prompt = self._tokens_of(call)
+        room = self._context - len(prompt)
+        if room < 1:
+            raise ContextTooLongError(
+                metadata={"tokens": str(len(prompt)), "limit": str(self._context)}
+            )
+        if stopped():
+            return Generated(StopReason.CANCELLED, TokenUsage())
+        limit = min(call.max_output_tokens or room, room)
+        cached = self._read(prompt)
+        sampling = Sampling(self._api, self._llama, self._chain(call), lambda: self._grammar(call))
+        try:
+            sampling.follow_text(call.committed_text)
+            writer = _Writer(call, emit)
+            written = 0
+            stop = StopReason.MAX_OUTPUT_TOKENS
+            while written < limit:
+                token = sampling.next(self._piece)
+                if self._api.llama_vocab_is_eog(self._vocab, token):
+                    stop = StopReason.COMPLETED
+                    break
+                written += 1
+                piece = self._piece(token)
+                if writer.take(piece):
+                    stop = StopReason.COMPLETED
+                    break
+                if stopped():
+                    stop = StopReason.CANCELLED
+                    break
+                sampling.follow(token, piece)
+                if written < limit:
+                    self._llama.eval((token,))
+            writer.finish()
+            return Generated(stop, TokenUsage(len(prompt), written, cached))
+        finally:
+            sampling.close()
+
+    def _tokens_of(self, call: Call) -> list[int]:
+        try:
+            text = self._writer.write(call)
+        except Exception as error:  # whatever a foreign template raises
+            _log.warning("chat template failed", error=type(error).__name__)
+            raise EngineFailedError(
+                "The model's chat template cannot write this conversation."
+            ) from None
+        bos = self._text_of(self._api.llama_vocab_bos(self._vocab))
+        add_bos = self._api.llama_vocab_get_add_bos(self._vocab) and not (
+            bos and text.startswith(bos)
+        )
+        tokens: list[int] = self._llama.tokenize(text.encode(), add_bos=add_bos, special=True)
+        if not tokens:
+            raise EngineFailedError("The model's chat template writes an empty prompt.")
+        return tokens
+
+    def _read(self, prompt: list[int]) -> int:
+        """Bring the model to the end of the prompt; return how many tokens it still knew."""
+        llama = self._llama
+        known = 0
+        if self._keeps_prefix:
+            have = llama.input_ids[: llama.n_tokens]
+            size = min(len(have), len(prompt) - 1)
+            differ = np.flatnonzero(have[:size] != np.asarray(prompt[:size], dtype=have.dtype))
+            known = int(differ[0]) if differ.size else size
+            llama.n_tokens = known
+        else:
+            llama.reset()
+        llama.eval(prompt[known:])
+        return known
+
+    def _chain(self, call: Call) -> Any:
+        api = self._api
+        chain = api.llama_sampler_chain_init(api.llama_sampler_chain_default_params())
+        if not call.tools and self._call_token is not None:
+            bias = (api.llama_logit_bias * 1)(api.llama_logit_bias(self._call_token, -np.inf))
+            api.llama_sampler_chain_add(
+                chain, api.llama_sampler_init_logit_bias(self._size, 1, bias)
+            )
+        if not call.temperature:
+            api.llama_sampler_chain_add(chain, api.llama_sampler_init_greedy())
+            return chain
+        seed = api.LLAMA_DEFAULT_SEED if call.seed is None else call.seed & 0xFFFFFFFE
+        for sampler in (
+            api.llama_sampler_init_top_k(40),
+            api.llama_sampler_init_top_p(0.95, 1),
+            api.llama_sampler_init_min_p(0.05, 1),
+            api.llama_sampler_init_temp(call.temperature),
+            api.llama_sampler_init_dist(seed),
+        ):
+            api.llama_sampler_chain_add(chain, sampler)
+        return chain
+
+    def _grammar(self, call: Call) -> Any:
+        """Return a fresh grammar sampler for the call's tools, or None when there is none.
+
+        llama.cpp kills the process when it meets a bad grammar in use, but says so by NULL
+        when it is asked to parse one; only parsed ones are kept and copied.
+        """
+        if not call.tools:
+            return None
+        text = grammar_of(call.tools)
+        if text not in self._samplers:
+            if len(self._samplers) >= _MAX_SAMPLERS:
+                oldest = self._samplers.pop(next(iter(self._samplers)))
+                if oldest:
+                    self._api.llama_sampler_free(oldest)
+            sampler = self._api.llama_sampler_init_grammar(self._vocab, text.encode(), b"root")
+            if not sampler:
+                _log.error("grammar refused by llama.cpp", tools=len(call.tools))
+            self._samplers[text] = sampler
+        sampler = self._samplers[text]
+        return self._api.llama_sampler_clone(sampler) if sampler else None
+
+    def _piece(self, token: int) -> bytes:
+        """Return a token's bytes; control tokens other than the markers have none."""
+        piece = self._pieces.get(token)
+        if piece is None:
+            size = 64
+            while True:
+                buffer = ctypes.create_string_buffer(size)
+                written = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, True)
+                if written >= 0:
+                    break
+                size = -written
+            piece = buffer.raw[:written]
+            control = self._api.LLAMA_TOKEN_ATTR_CONTROL | self._api.LLAMA_TOKEN_ATTR_UNKNOWN
+            if (
+                self._api.llama_vocab_get_attr(self._vocab, token) & control
+                and piece.decode(errors="replace") not in MARKERS
+            ):
+                piece = b""
+            self._pieces[token] = piece
+        return piece
+
+    def _text_of(self, token: int) -> str:
+        if token < 0:
+            return ""
+        text = self._api.llama_vocab_get_text(self._vocab, token)
+        return text.decode(errors="replace") if text else ""
+
+    def _control_texts(self) -> list[str]:
+        control = self._api.LLAMA_TOKEN_ATTR_CONTROL
+        return [
+            self._text_of(token)
+            for token in range(self._size)
+            if self._api.llama_vocab_get_attr(self._vocab, token) & control
+        ]
+
+    def _single_token(self, text: str) -> int | None:
+        tokens = self._llama.tokenize(text.encode(), add_bos=False, special=True)
+        return tokens[0] if len(tokens) == 1 else None
+
+
+class _Writer:
+    """Turns tokens' bytes into whole characters and cuts them at the stop strings."""
+
+    def __init__(self, call: Call, emit: Callable[[str, int], None]) -> None:
+        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._stops = StopFilter(call.stop)
+        self._emit = emit
+        self._tokens = 0
+
+    def take(self, piece: bytes) -> bool:
+        """Emit what is whole; True when a stop string was met."""
+        self._tokens += 1
+        text = self._stops.feed(self._decode.decode(piece))
+        if text:
+            self._emit(text, self._tokens)
+            self._tokens = 0
+        return self._stops.hit
+
+    def finish(self) -> None:
+        """Emit what was held back; half a character at the end is dropped."""
+        text = self._stops.finish()
+        if text or self._tokens:
+            self._emit(text, self._tokens)
