@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from ensemble.transport import InProcessServer, open_channel
-from ensemble.transport.options import SERVER_OPTIONS
+from ensemble.transport.options import SERVER_OPTIONS, merged
 from ensemble.transport.outgoing import ClientInterceptor
 
 SERVICE = "contract.v1.ProbeService"
@@ -57,7 +57,7 @@ class Serve:
         server_options: Sequence[tuple[str, Any]] = (),
         client_options: Sequence[tuple[str, Any]] = (),
     ) -> Peer:
-        options = (*SERVER_OPTIONS, *server_options)
+        options = merged(SERVER_OPTIONS, server_options)
         address, server = self.bind(interceptors, options)
         server.add_registered_method_handlers(SERVICE, handlers)
         server.add_generic_rpc_handlers(

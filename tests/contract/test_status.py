@@ -105,6 +105,7 @@ async def test_abort_ends_with_code_details_and_trailers(serve: Serve) -> None:
 
 async def test_abort_cannot_be_undone(serve: Serve) -> None:
     seen: list[str] = []
+    over = asyncio.Event()
 
     async def swallow(request: bytes, context: Any) -> bytes:
         try:
@@ -115,11 +116,14 @@ async def test_abort_cannot_be_undone(serve: Serve) -> None:
             await context.abort(grpc.StatusCode.INTERNAL, "again")
         except grpc.aio.UsageError as error:
             seen.append(str(error))
+        over.set()
         return b"ignored"
 
     peer = await serve({"Swallow": unary_unary(swallow)})
     error = await failure(peer.unary_unary("Swallow")(b""))
     assert (error.code(), error.details()) == (grpc.StatusCode.ABORTED, "stays")
+    async with asyncio.timeout(5):
+        await over.wait()
     assert seen == ["swallowed", "Abort already called!"]
 
 
@@ -135,9 +139,7 @@ async def test_a_code_that_was_set_wins_over_the_response(serve: Serve) -> None:
         context.set_code(grpc.StatusCode.NOT_FOUND)
         raise ValueError("broken")
 
-    peer = await serve(
-        {"Missing": unary_unary(missing), "Broken": unary_unary(missing_and_broken)}
-    )
+    peer = await serve({"Missing": unary_unary(missing), "Broken": unary_unary(missing_and_broken)})
     error = await failure(peer.unary_unary("Missing")(b""))
     assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, "nothing here")
     broken = await failure(peer.unary_unary("Broken")(b""))

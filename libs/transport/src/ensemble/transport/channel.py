@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+
 from ensemble.core.errors import ConfigurationError
 from ensemble.transport.address import is_local, scheme_of
 from ensemble.transport.inproc.channel import InProcessChannel
 from ensemble.transport.intercepted import InterceptedChannel
 from ensemble.transport.interceptors import standard_interceptors
-from ensemble.transport.options import CHANNEL_OPTIONS
+from ensemble.transport.options import CHANNEL_OPTIONS, merged
 from ensemble.transport.outgoing import ClientInterceptor
 
 
@@ -58,7 +59,7 @@ def open_channel(
     """
     if not address:
         raise ConfigurationError("An address is empty.")
-    chosen = (*CHANNEL_OPTIONS, *options)
+    chosen = merged(CHANNEL_OPTIONS, options)
     channel = _open(address, chosen, tls)
     if interceptors is None:
         interceptors = standard_interceptors()
@@ -73,7 +74,7 @@ def _open(address: str, options: Sequence[tuple[str, Any]], tls: Tls | None) -> 
         # Consul's client costs an HTTP stack: only those who use it pay for it.
         from ensemble.transport.consul import ConsulChannel
 
-        spread = (*options, ("grpc.lb_policy_name", "round_robin"))
+        spread = merged(options, [("grpc.lb_policy_name", "round_robin")])
         return ConsulChannel(
             address.removeprefix("consul:"), lambda target: dial(target, spread, tls)
         )
@@ -90,7 +91,7 @@ def dial(
     """
     if tls is not None:
         if tls.server_name:
-            options = (*options, ("grpc.ssl_target_name_override", tls.server_name))
+            options = merged(options, [("grpc.ssl_target_name_override", tls.server_name)])
         return grpc.aio.secure_channel(address, tls.credentials(), tuple(options))
     if not is_local(address):
         raise ConfigurationError(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import grpc
+
 from ensemble.core.errors import ConfigurationError
 from ensemble.transport.discovery import Instance, preferred, service_name, target_of
 from ensemble.transport.switching import SwitchingChannel

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
+
 from ensemble.transport.outgoing import Begun, ClientInterceptor, Outgoing
 
 _LOG = logging.getLogger(__name__)

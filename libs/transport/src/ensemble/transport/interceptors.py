@@ -18,6 +18,9 @@ DEADLINE_MARGIN: Final = 0.01
 """Seconds that a call keeps back from its own deadline when it calls on, so that it can
 still answer with the reason instead of running out of time itself."""
 
+_EXPIRED: Final = -1.0
+"""A timeout that is over for certain; one of 0 s may still be rounded up."""
+
 
 class RequestIdInterceptor:
     """Passes the id of the request being served on, or begins a new one."""
@@ -37,7 +40,9 @@ class DeadlineInterceptor:
         ends_at = context.deadline.get()
         if ends_at is None:
             return
-        remaining = max(0.0, ends_at - asyncio.get_running_loop().time() - DEADLINE_MARGIN)
+        remaining = ends_at - asyncio.get_running_loop().time() - DEADLINE_MARGIN
+        if remaining <= 0:
+            remaining = _EXPIRED
         if outgoing.timeout is None or remaining < outgoing.timeout:
             outgoing.timeout = remaining
 

@@ -1,8 +1,15 @@
 """Channel and server options: one place, each number with its reason."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 Options = tuple[tuple[str, Any], ...]
+
+
+def merged(*groups: Iterable[tuple[str, Any]]) -> Options:
+    """Return the options of all groups, the last value of each name."""
+    return tuple({name: value for group in groups for name, value in group}.items())
+
 
 MESSAGE_LIMIT: Final = 4 * 1024 * 1024
 """Largest message in bytes: gRPC's own default, said aloud so that every transport and

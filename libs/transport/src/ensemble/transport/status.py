@@ -4,6 +4,10 @@ import asyncio
 from typing import Final
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
 from ensemble.core.errors import (
     CATALOGUE,
     DOMAIN,
@@ -14,9 +18,6 @@ from ensemble.core.errors import (
     ServiceUnavailableError,
     UnauthenticatedError,
 )
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError
-from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """Trailing metadata that carries the whole ``google.rpc.Status``."""
@@ -24,6 +25,10 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 RETRYABLE_KEY: Final = "retryable"
 """Key in the metadata of ``ErrorInfo``: whether the same call may work later, so that a
 client which does not know the reason can still decide."""
+
+# grpc.aio says this when a write was under way as the call ended, in place of the status
+# that ended it: the peer died, or the deadline passed.
+_LOST_IN_TRANSIT: Final = "Internal error from Core"
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -130,6 +135,8 @@ def _build(
     violations: dict[str, str],
 ) -> EnsembleError:
     retryable = metadata.pop(RETRYABLE_KEY, "")
+    if code is grpc.StatusCode.INTERNAL and message == _LOST_IN_TRANSIT:
+        code, message = grpc.StatusCode.UNAVAILABLE, ""
     known = CATALOGUE.get(reason)
     kind = known or _BY_CODE.get(code.name, EnsembleError)
     if kind is InvalidArgumentError:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import grpc
+
 from ensemble.transport.deferred import DeferredCall
 from ensemble.transport.inproc.channel import InProcessChannel
 

@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import Final
 
 import grpc
-from ensemble.transport.outgoing import Begun, Outgoing
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.span import TraceState
+
+from ensemble.transport.outgoing import Begun, Outgoing
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"

@@ -13,6 +13,7 @@ from collections.abc import (
 from typing import Any, Final
 
 import grpc
+
 from ensemble.transport.inproc.metadata import received
 from ensemble.transport.inproc.rpc import Rpc, Status
 

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import grpc
+
 from ensemble.transport.inproc.call import Deserializer, Serializer
 from ensemble.transport.inproc.metadata import (
     EMPTY,

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from grpc import StatusCode
+
 from ensemble.transport.inproc.metadata import EMPTY, Frame
 from ensemble.transport.inproc.pipe import Pipe
-from grpc import StatusCode
 
 DEADLINE_DETAILS: Final = "Deadline Exceeded"
 

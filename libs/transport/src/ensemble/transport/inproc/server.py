@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
 import grpc
+
 from ensemble.transport.inproc.channel import Options, message_limits
 from ensemble.transport.inproc.metadata import Frame
 from ensemble.transport.inproc.registry import registry

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 import grpc
+
 from ensemble.transport.inproc.metadata import (
     EMPTY,
     InvalidMetadataError,
