@@ -19,6 +19,7 @@ from ensemble.transport.address import host_of, is_local
 from ensemble.transport.options import SERVER_OPTIONS
 
 _PROBE_TIMEOUT: Final = 0.5
+_LAST_PORT: Final = 65535
 
 
 class Listener:
@@ -75,8 +76,10 @@ class Listener:
 
     def _bind_tcp(self) -> None:
         host, _, port = self._wanted.rpartition(":")
-        if not host or not port.isdigit():
-            raise self._refused("is not an address", "It takes HOST:PORT or unix:PATH.")
+        if not host or not port.isdigit() or int(port) > _LAST_PORT:
+            raise self._refused(
+                "is not an address", f"Set {self._variable} to HOST:PORT or unix:PATH."
+            )
         credentials = server_credentials(self._settings)
         if credentials is None and not is_local(self._wanted):
             raise self._refused(
@@ -85,14 +88,37 @@ class Listener:
                 f"clients for a certificate), or {self._variable} to an address such as "
                 f"127.0.0.1:{port}.",
             )
+        self._probe(host_of(self._wanted), int(port))
         try:
             if credentials is None:
                 bound = self.server.add_insecure_port(self._wanted)
             else:
                 bound = self.server.add_secure_port(self._wanted, credentials)
         except RuntimeError:
-            raise self._why_not(host_of(self._wanted), int(port)) from None
+            # Between the probe and now, or a certificate that does not fit its key.
+            raise self._refused("cannot be used", "Look into the log for why.") from None
         self.address = f"{host}:{bound}"
+
+    def _probe(self, host: str, port: int) -> None:
+        # Of a name with several addresses gRPC is content with one that is free, and where none
+        # is, it does not say why.
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            for family, kind, protocol, _, where in found:
+                with socket.socket(family, kind, protocol) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    if family == socket.AF_INET6:
+                        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    probe.bind(where)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise self._taken() from None
+            if error.errno == errno.EAFNOSUPPORT:
+                return
+            raise self._refused(
+                f"cannot be used ({error.strerror})",
+                f"Set {self._variable} to another address.",
+            ) from None
 
     async def _bind_unix(self) -> None:
         # gRPC removes a socket file that is in its way, also that of a server that lives.
@@ -111,21 +137,6 @@ class Listener:
                 f"cannot be used ({reason})",
                 f"Make the folder, or set {self._variable} to another address.",
             ) from None
-
-    def _why_not(self, host: str, port: int) -> ConfigurationError:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            with socket.socket(family) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return self._taken()
-            return self._refused(
-                f"cannot be used ({error.strerror})",
-                f"Set {self._variable} to another address.",
-            )
-        return self._refused("cannot be used", f"Set {self._variable} to another address.")
 
     def _taken(self) -> ConfigurationError:
         return self._refused(

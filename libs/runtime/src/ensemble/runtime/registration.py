@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -190,4 +191,7 @@ def _client(address: str) -> Any:
         ) from None
     scheme, _, rest = address.rpartition("://")
     host, _, port = rest.rpartition(":")
-    return consul.aio.Consul(host=host or rest, port=int(port or 8500), scheme=scheme or "http")
+    with warnings.catch_warnings():
+        # py-consul passes aiohttp an argument that it deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return consul.aio.Consul(host=host or rest, port=int(port or 8500), scheme=scheme or "http")

@@ -95,8 +95,12 @@ def _refuse_unknown(
     if not unknown:
         return
     name = unknown[0]
-    close = difflib.get_close_matches(name, allowed, n=1)
-    advice = f"did you mean {close[0]}?" if close else f"known are: {', '.join(sorted(allowed))}."
+    endings = {each.removeprefix(prefix) for each in allowed}
+    close = difflib.get_close_matches(name.removeprefix(prefix), endings, n=1)
+    if close:
+        advice = f"did you mean {prefix}{close[0]}?"
+    else:
+        advice = f"known are: {', '.join(sorted(allowed))}."
     raise ConfigurationError(f"{name} is not a setting; {advice}", metadata={"variable": name})
 
 

@@ -1,8 +1,10 @@
 """Serving until somebody says stop."""
 
 import asyncio
+import contextlib
 import signal
-from typing import Final
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any, Final
 
 import structlog
 
@@ -13,15 +15,51 @@ _log = structlog.get_logger()
 # Nomad and a terminal send SIGINT, systemd and Docker SIGTERM.
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
+Settled = Callable[[Mapping[str, str]], None]
+"""Called once every service serves or has failed, with what is wrong with those that failed;
+an exception that it raises ends the host."""
 
-async def serve_until_signal(host: Host) -> None:
-    """Serve with an entered ``host`` until SIGINT or SIGTERM, then drain it.
 
-    A second signal stops the wait for open streams; what is open is then cancelled when the
-    host is left.
+async def serve_until_signal(host: Host, settled: Settled | None = None) -> None:
+    """Enter ``host`` and serve until SIGINT or SIGTERM, then drain it and leave it.
+
+    The signals are heard from the first moment, also while engines load. A second one stops
+    the wait for open streams; what is open is then cancelled.
+
+    Raises:
+        ConfigurationError: The host cannot listen where it shall.
     """
-    loop = asyncio.get_running_loop()
     first, second = asyncio.Event(), asyncio.Event()
+    with _heard(first, second):
+        async with host:
+            await _until(first, _tell(host, settled))
+            await first.wait()
+            await _until(second, host.drain())
+
+
+async def _tell(host: Host, settled: Settled | None) -> None:
+    failed = await host.settled()
+    if settled is not None:
+        settled(failed)
+
+
+async def _until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work``, but no longer than until ``event``."""
+    loop = asyncio.get_running_loop()
+    working, waiting = loop.create_task(work), loop.create_task(event.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _heard(first: asyncio.Event, second: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
 
     def received(number: signal.Signals) -> None:
         _log.info("node.signal", signal=number.name, again=first.is_set())
@@ -30,16 +68,7 @@ async def serve_until_signal(host: Host) -> None:
     for number in _SIGNALS:
         loop.add_signal_handler(number, received, number)
     try:
-        await first.wait()
-        draining = loop.create_task(host.drain())
-        impatient = loop.create_task(second.wait())
-        await asyncio.wait({draining, impatient}, return_when=asyncio.FIRST_COMPLETED)
-        impatient.cancel()
-        if draining.done():
-            draining.result()
-        else:
-            draining.cancel()
-            await asyncio.gather(draining, return_exceptions=True)
+        yield
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
