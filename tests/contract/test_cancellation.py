@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from ensemble.transport import stream
+from ensemble.transport import stream, until_half_close
 from tests.contract.conftest import Peer, Serve
 from tests.contract.handlers import ECHO, Waiting, stream_stream, unary_stream
 
@@ -232,3 +232,35 @@ async def test_a_cancelled_writer_ends_its_call(serve: Serve) -> None:
     with pytest.raises(asyncio.CancelledError):
         await writer
     assert await call.code() is grpc.StatusCode.CANCELLED
+
+
+async def test_a_client_that_left_can_be_told_from_one_that_finished(serve: Serve) -> None:
+    endings: list[str] = []
+    ended = asyncio.Event()
+
+    async def listen(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        try:
+            # As long as it takes on the slowest machine; a client that left is not waited for.
+            async for request in until_half_close(requests, grace=0.01 if brief else 30):
+                yield request
+            endings.append("finished")
+        except (asyncio.CancelledError, GeneratorExit):
+            endings.append("left")
+            raise
+        finally:
+            ended.set()
+
+    peer = await serve({"Listen": stream_stream(listen)})
+    brief = True
+    call = peer.stream_stream("Listen")(iter([b"a", b"b"]))
+    assert [response async for response in call] == [b"a", b"b"]
+    brief = False
+    for _ in range(20):
+        ended.clear()
+        call = peer.stream_stream("Listen")()
+        await call.write(b"a")
+        assert await call.read() == b"a"
+        call.cancel()
+        async with asyncio.timeout(10):
+            await ended.wait()
+    assert endings == ["finished"] + ["left"] * 20

@@ -2,6 +2,6 @@
 
 from ensemble.transport.channel import Tls, open_channel
 from ensemble.transport.inproc.server import InProcessServer
-from ensemble.transport.streams import stream
+from ensemble.transport.streams import stream, until_half_close
 
-__all__ = ["InProcessServer", "Tls", "open_channel", "stream"]
+__all__ = ["InProcessServer", "Tls", "open_channel", "stream", "until_half_close"]
