@@ -131,8 +131,8 @@ async def test_an_id_that_could_forge_a_log_is_replaced(chain):
     assert " " not in seen[0]
 
 
-async def test_only_the_authenticator_says_who_calls(chain):
-    outer, inner, stub = chain
+async def test_behind_the_door_what_the_gateway_has_set_goes_on_to_every_hop(chain):
+    _, inner, stub = chain
     seen = []
 
     async def query(request, call):

@@ -166,11 +166,10 @@ async def test_what_was_sent_before_an_error_in_a_stream_arrives(scripted, run):
 
     service.on_watch = watch
     _, stub = await run(service)
-    got = []
+    call = stub.Watch(pb.WatchRequest())
+    assert [(await call.read()).sequence for _ in range(2)] == [1, 2]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        async for response in stub.Watch(pb.WatchRequest()):
-            got.append(response.sequence)
-    assert got == [1, 2]
+        await call.read()
     assert type(from_rpc_error(caught.value)) is ServiceUnavailableError
 
 

@@ -155,5 +155,5 @@ async def test_tls_lets_a_service_listen_to_the_outside(scripted):
 
 async def test_a_certificate_that_is_not_there_is_named(scripted, tmp_path):
     missing = {**TLS, "tls_cert": tmp_path / "gone.pem"}
-    with pytest.raises(ConfigurationError, match="ENSEMBLE_TLS_CERT: .*gone.pem"):
+    with pytest.raises(ConfigurationError, match=r"ENSEMBLE_TLS_CERT: .*gone\.pem"):
         hosting(scripted, "127.0.0.1:0", **missing)
