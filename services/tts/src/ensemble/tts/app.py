@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import grpc
+
 from ensemble.runtime.service import Channels, Service
 from ensemble.tts.engines import candidates, start_first
 from ensemble.tts.ports import Synthesizer

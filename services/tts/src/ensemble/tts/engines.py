@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import structlog
+
 from ensemble.core import paths
 from ensemble.core.errors import EngineUnavailableError
 from ensemble.tts.adapters.espeak import EspeakSynthesizer

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from ensemble.tts.clauses import Clause
 from ensemble.tts.ports import Granularity, Samples, WordMark
 from ensemble.tts.resampler import Resampler

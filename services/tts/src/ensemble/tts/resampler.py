@@ -4,8 +4,9 @@ import functools
 import math
 
 import numpy as np
-from ensemble.tts.ports import Samples
 from numpy.typing import NDArray
+
+from ensemble.tts.ports import Samples
 
 _ZERO_CROSSINGS = 16
 _PASS_BAND = 0.92

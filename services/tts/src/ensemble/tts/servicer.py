@@ -8,6 +8,8 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from ensemble.core.errors import (
     EngineUnavailableError,
     InvalidArgumentError,
@@ -25,7 +27,6 @@ from ensemble.tts.speech_engine import SpeechEngine
 from ensemble.tts.synthesis import ClauseFailed, ClauseSpoken, Event, Finished, Spoken, Synthesis
 from ensemble.tts.voices import choose_voice
 from ensemble.v1 import common_pb2, tts_service_pb2, tts_service_pb2_grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 _FIRST_MESSAGE_TIMEOUT = 10.0
 _SILENT_BEATS = math.ceil(HEARTBEAT_TIMEOUT / HEARTBEAT_INTERVAL)
@@ -56,7 +57,7 @@ class TtsServicer(tts_service_pb2_grpc.TtsServiceServicer):
         self._max_streams = max_streams
         self._open = 0
 
-    async def Synthesize(  # noqa: N802
+    async def Synthesize(
         self, request_iterator: AsyncIterator[Request], context: Any
     ) -> AsyncIterator[Response]:
         """Speak a stream of text; the contract has the state machine."""
@@ -76,7 +77,7 @@ class TtsServicer(tts_service_pb2_grpc.TtsServiceServicer):
         finally:
             self._open -= 1
 
-    async def ListVoices(  # noqa: N802
+    async def ListVoices(
         self, request: tts_service_pb2.ListVoicesRequest, context: Any
     ) -> tts_service_pb2.ListVoicesResponse:
         """List the voices, the default first."""

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
+
 from ensemble.core.errors import EngineFailedError, EnsembleError
 from ensemble.tts.clauses import Clause
 from ensemble.tts.frames import Frame, Framer

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import structlog
+
 from ensemble.core.errors import EngineUnavailableError
 from ensemble.tts.ports import Emit, Granularity, Voice
 
