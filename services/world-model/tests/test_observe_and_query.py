@@ -10,7 +10,10 @@ pytestmark = pytest.mark.unit
 
 def lamp(value, **more):
     return pb.Entity(
-        kind="device", name="lamp", attributes=[pb.Attribute(name="state", value_json=value)], **more
+        kind="device",
+        name="lamp",
+        attributes=[pb.Attribute(name="state", value_json=value)],
+        **more,
     )
 
 

@@ -173,5 +173,3 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path):
         await store.close()
     assert len(acknowledged) >= 300
     assert set(acknowledged) <= kept
-
-

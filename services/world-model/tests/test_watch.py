@@ -51,9 +51,7 @@ async def test_replays_what_was_missed(world):
 
 
 async def test_only_of_one_kind(world):
-    async with stream(
-        world.Watch(pb.WatchRequest(kind="b", resume_from_sequence=0))
-    ) as responses:
+    async with stream(world.Watch(pb.WatchRequest(kind="b", resume_from_sequence=0))) as responses:
         for kind in "abab":
             await observe(world, "x", kind)
         found = await changes(responses, 2)
@@ -107,7 +105,9 @@ async def test_neither_gap_nor_duplicate_however_often_it_is_cut(world):
                     after = change.sequence
         return seen
 
-    results = await asyncio.gather(*(write(part) for part in range(4)), *map(follow, (1, 7, 64, 400)))
+    results = await asyncio.gather(
+        *(write(part) for part in range(4)), *map(follow, (1, 7, 64, 400))
+    )
     for seen in results[4:]:
         assert seen == list(range(1, total + 1))
 

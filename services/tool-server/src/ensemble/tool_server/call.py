@@ -1,7 +1,7 @@
 """One tool call from its start to its end, as events."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,7 +102,7 @@ class ToolCall:
         self._refusal = error
         self._stop.set()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Yield what happens; ``Ended`` is the last.
 
         Raises:

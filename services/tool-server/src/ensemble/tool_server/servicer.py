@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -52,7 +53,7 @@ class ToolServerServicer(tool_server_service_pb2_grpc.ToolServerServiceServicer)
         self._draining = True
 
     async def ListTools(
-        self, request: pb.ListToolsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListToolsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ListToolsResponse:
         """List the tools in order of name."""
         size = min(request.page_size or _DEFAULT_PAGE, _LARGEST_PAGE)
@@ -63,7 +64,7 @@ class ToolServerServicer(tool_server_service_pb2_grpc.ToolServerServiceServicer)
     async def CallTool(
         self,
         request_iterator: AsyncIterator[pb.CallToolRequest],
-        context: grpc.aio.ServicerContext,
+        context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[pb.CallToolResponse]:
         """Run one tool."""
         if self._draining:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from ensemble.core.errors import DrainingError, ResumeOutOfRangeError, StorageUnavailableError
 from ensemble.core.services import HEARTBEAT_INTERVAL
@@ -33,7 +34,7 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
         self._draining = True
 
     async def Observe(
-        self, request: pb.ObserveRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ObserveRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ObserveResponse:
         """Record what was seen."""
         observations = [translation.observation(entity) for entity in request.entities]
@@ -44,7 +45,7 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
         )
 
     async def Query(
-        self, request: pb.QueryRequest, context: grpc.aio.ServicerContext
+        self, request: pb.QueryRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.QueryResponse:
         """Return the entities that match."""
         page = await self._store.query(translation.wanted(request))
@@ -55,7 +56,7 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
         )
 
     async def Watch(
-        self, request: pb.WatchRequest, context: grpc.aio.ServicerContext
+        self, request: pb.WatchRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[pb.WatchResponse]:
         """Follow changes."""
         self._refuse_when_draining()
@@ -94,5 +95,5 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
             raise DrainingError
 
 
-def _now() -> translation.Timestamp:
+def _now() -> Timestamp:
     return translation.timestamp(time.time_ns() // 1000)

@@ -11,10 +11,11 @@ LONGEST: Final = 200
 LARGEST: Final = 10**30
 """No value on the way to a result may be as large as this."""
 
+_SMALLEST: Final = Fraction(1, 10**12)
 _DEEPEST: Final = 20
 _DECIMALS: Final = 6
-_TOKEN: Final = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+|[-+*/()×÷−x])")
-_SAME: Final = {"×": "*", "x": "*", "÷": "/", "−": "-"}
+_TOKEN: Final = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+|[-+*/()\u00d7\u00f7\u2212x])")
+_SAME: Final = {"\u00d7": "*", "x": "*", "\u00f7": "/", "\u2212": "-"}
 
 
 class SumError(ValueError):
@@ -39,10 +40,13 @@ def evaluate(expression: str) -> Fraction:
 def show(value: Fraction) -> str:
     """Return ``value`` in plain decimals: whole numbers whole, others rounded to six places.
 
-    A value so small that six places would lose it is rounded to six digits instead.
+    A value so small that six places would lose it is rounded to six digits instead, and one
+    that nobody could read out is 0.
     """
     if value.denominator == 1:
         return str(value.numerator)
+    if abs(value) < _SMALLEST:
+        return "0"
     with localcontext() as context:
         context.prec = 50
         exact = Decimal(value.numerator) / Decimal(value.denominator)
@@ -121,6 +125,6 @@ class _Reader:
 
 
 def _limited(value: Fraction) -> Fraction:
-    if abs(value) >= LARGEST or value.denominator >= LARGEST**4:
+    if abs(value) >= LARGEST:
         raise SumError("The numbers of this sum are too large.")
     return value

@@ -6,7 +6,20 @@ from ensemble.tool_server.ports import Clock
 from ensemble.tool_server.tool import CallInfo, Nothing, Result, Tool
 
 _DAYS: Final = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_MONTHS: Final = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_MONTHS: Final = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 class GetDateResult(Result, frozen=True):

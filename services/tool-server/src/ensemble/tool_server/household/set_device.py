@@ -51,8 +51,8 @@ class SetDevice(Tool[SetDeviceArguments, SetDeviceResult]):
         "make sure the {room} {device} is {state}",
         "[please] (start|activate) the {room} {device} [please]",
         "[please] (stop|deactivate|shut off) the {room} {device} [please]",
-        f"[please|can you|could you] (turn|switch) {{state}} all the {house.DEVICES_SPOKEN} [please]",
-        f"[please|can you|could you] (turn|switch) all the {house.DEVICES_SPOKEN} {{state}} [please]",
+        f"[please|can you|could you] (turn|switch) {{state}} all the {house.DEVICES_SPOKEN}",
+        f"[please|can you|could you] (turn|switch) all the {house.DEVICES_SPOKEN} {{state}}",
         f"(turn|switch) {{state}} the {house.DEVICES_SPOKEN} everywhere",
         f"all {house.DEVICES_SPOKEN} {{state}}",
     )
