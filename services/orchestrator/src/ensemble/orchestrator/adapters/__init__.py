@@ -1,0 +1,1 @@
+"""How the orchestrator reaches its peers."""

@@ -1,0 +1,33 @@
+"""The model router as the orchestrator's language model."""
+
+import grpc
+
+from ensemble.orchestrator.adapters.peer_stream import PeerStream, Settling
+from ensemble.v1 import model_router_service_pb2, model_router_service_pb2_grpc
+
+
+class RouterLanguageModel:
+    """Asks the model router. Implements ``LanguageModel``.
+
+    Args:
+        channel: To the router.
+        settling: Owner of chats that were left.
+        patience_s: How long a patient call waits for a router that is restarting.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, settling: Settling, patience_s: float) -> None:
+        self._stub = model_router_service_pb2_grpc.ModelRouterServiceStub(channel)
+        self._settling = settling
+        self._patience_s = patience_s
+
+    def chat(
+        self, start: model_router_service_pb2.ChatStart, *, patient: bool = False
+    ) -> PeerStream[model_router_service_pb2.ChatRequest, model_router_service_pb2.ChatResponse]:
+        """Ask a model."""
+        return PeerStream(
+            self._stub.Chat,
+            model_router_service_pb2.ChatRequest,
+            self._settling,
+            model_router_service_pb2.ChatRequest(start=start),
+            patience_s=self._patience_s if patient else 0.0,
+        )

@@ -1,0 +1,184 @@
+"""A bidirectional stream to a peer: heartbeats both ways, and cancelled in order."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Final, Generic, Self, TypeVar
+
+import grpc
+
+from ensemble.core.errors import EnsembleError, PeerLostError
+from ensemble.transport.heartbeat import watch, with_heartbeats
+from ensemble.transport.status import from_rpc_error
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+_WAITING_LIMIT: Final = 32
+"""Requests that wait to be sent before the sender has to wait."""
+
+_SETTLE_S: Final = 1.0
+"""Seconds that a stream which was cancelled in band has to end by itself."""
+
+
+class Settling:
+    """Owns the streams that were left and are still settling."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, task: asyncio.Task[None]) -> None:
+        """Keep ``task`` until it is done."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Abort what is left."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+class PeerStream(Generic[Request, Response]):
+    """One call of a streaming method.
+
+    Args:
+        method: Method of a generated stub.
+        make: Builds a request from a oneof branch, such as ``make(cancel=…)``.
+        settling: Owner of the call once it was left before its end.
+        first: The start message.
+        patience_s: How long to wait for a peer that is just restarting; 0 fails at once.
+    """
+
+    def __init__(
+        self,
+        method: Callable[..., Any],
+        make: Callable[..., Request],
+        settling: Settling,
+        first: Request,
+        *,
+        patience_s: float = 0.0,
+    ) -> None:
+        self._method = method
+        self._make = make
+        self._settling = settling
+        self._patience_s = patience_s
+        self._queue: asyncio.Queue[Request | None] = asyncio.Queue(_WAITING_LIMIT)
+        self._queue.put_nowait(first)
+        self._ended = False
+        self._closed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        requests = with_heartbeats(self._requests(), self._heartbeat)
+        self._call = self._method(requests, wait_for_ready=self._patience_s > 0)
+        self._responses = self._read()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._responses.aclose()
+        # What waits is no longer wanted: the cancel overtakes it.
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        if not self._ended:
+            self._queue.put_nowait(self._make(cancel={"reason": "no longer wanted"}))
+        self._queue.put_nowait(None)
+        self._settling.take(asyncio.get_running_loop().create_task(self._settle()))
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Response:
+        return await anext(self._responses)
+
+    async def send(self, request: Request) -> None:
+        """Send ``request``; waits while too many wait, and drops it once the stream is over."""
+        if self._ended:
+            return
+        try:
+            self._queue.put_nowait(request)
+        except asyncio.QueueFull:
+            await self._put_or_end(request)
+
+    async def half_close(self) -> None:
+        """Say that nothing more will be sent."""
+        await self._queue.put(None)
+
+    async def _put_or_end(self, request: Request) -> None:
+        putting = asyncio.ensure_future(self._queue.put(request))
+        ending = asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait({putting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            putting.cancel()
+            ending.cancel()
+
+    async def _requests(self) -> AsyncIterator[Request]:
+        while (request := await self._queue.get()) is not None:
+            yield request
+
+    async def _read(self) -> AsyncGenerator[Response, None]:
+        try:
+            patience = self._patience_s
+            call = self._call
+            silence = _patient(call, patience) if patience else watch(_messages(call))
+            async for response in silence:
+                branch = response.WhichOneof("event")
+                if branch == "heartbeat":
+                    continue
+                if branch == "done":
+                    self._finish()
+                yield response
+            if not self._ended:
+                raise PeerLostError("The stream ended before its work was done.")
+        except grpc.RpcError as exc:
+            self._finish()
+            raise from_rpc_error(exc) from exc
+        except EnsembleError:
+            self._finish()
+            raise
+
+    def _finish(self) -> None:
+        self._ended = True
+        self._closed.set()
+
+    async def _settle(self) -> None:
+        try:
+            async with asyncio.timeout(_SETTLE_S):
+                async for _ in _messages(self._call):
+                    pass
+        except (TimeoutError, grpc.RpcError):
+            pass
+        finally:
+            self._closed.set()
+            self._call.cancel()
+
+    def _heartbeat(self) -> Request:
+        request = self._make(heartbeat={})
+        request.heartbeat.sent_at.GetCurrentTime()  # type: ignore[attr-defined]
+        return request
+
+
+async def _patient(call: Any, patience_s: float) -> AsyncIterator[Any]:
+    """Read ``call``, whose first answer may take longer than those after it."""
+    try:
+        async with asyncio.timeout(patience_s):
+            first = await call.read()
+    except TimeoutError:
+        call.cancel()
+        raise PeerLostError("The peer did not come back in time.") from None
+    if first is grpc.aio.EOF:
+        return
+    yield first
+    async for response in watch(_messages(call)):
+        yield response
+
+
+async def _messages(call: Any) -> AsyncIterator[Any]:
+    while (response := await call.read()) is not grpc.aio.EOF:
+        yield response

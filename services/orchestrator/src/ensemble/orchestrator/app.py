@@ -1,0 +1,105 @@
+"""Puts the orchestrator together."""
+
+import grpc
+
+from ensemble.eventlog import SqliteEventLog
+from ensemble.orchestrator.adapters.model_router import RouterLanguageModel
+from ensemble.orchestrator.adapters.peer_stream import Settling
+from ensemble.orchestrator.adapters.speech import SttRecognizer, TtsSynthesizer
+from ensemble.orchestrator.adapters.tool_server import ToolServerTools
+from ensemble.orchestrator.adapters.world_model import WorldModelWorld
+from ensemble.orchestrator.notices import Notices
+from ensemble.orchestrator.response import Peers
+from ensemble.orchestrator.servicer import OrchestratorServicer
+from ensemble.orchestrator.sessions import Sessions
+from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.orchestrator.tool_runner import ToolBox
+from ensemble.runtime.service import Channels, Service
+from ensemble.v1 import orchestrator_service_pb2_grpc
+
+
+class OrchestratorService(Service):
+    """Owns conversations.
+
+    Args:
+        settings: How it works.
+        channels: Where its peers are.
+    """
+
+    name = "orchestrator"
+
+    def __init__(self, settings: OrchestratorSettings, channels: Channels) -> None:
+        self._settings = settings
+        self._channels = channels
+        self._servicer = OrchestratorServicer(settings)
+        self._settling = Settling()
+        self._log: SqliteEventLog | None = None
+        self._toolbox: ToolBox | None = None
+        self._sessions: Sessions | None = None
+        self._notices: Notices | None = None
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """See ``Service.add_to``."""
+        orchestrator_service_pb2_grpc.add_OrchestratorServiceServicer_to_server(
+            self._servicer, server
+        )
+
+    async def start(self) -> None:
+        """Open the log and close what the process before this one left open.
+
+        Raises:
+            StorageLockedError: Another process uses the log.
+            StorageCorruptError: It is damaged or of a newer version.
+            StorageUnavailableError: It cannot be opened.
+        """
+        self._log = log = await SqliteEventLog.open(self._settings.log_path())
+        try:
+            self._sessions = sessions = Sessions(log, self._make_peers(), self._settings)
+            await sessions.recover()
+        except BaseException:
+            await self.close()
+            raise
+        world = WorldModelWorld(self._channels.get("world-model"))
+        self._notices = Notices(world, log, sessions)
+        self._notices.start()
+        self._servicer.begin(sessions, self._notices)
+
+    async def drain(self) -> None:
+        """See ``Service.drain``."""
+        await self._servicer.drain()
+
+    async def close(self) -> None:
+        """See ``Service.close``."""
+        await self._servicer.close()
+        if self._notices is not None:
+            await self._notices.close()
+        if self._sessions is not None:
+            await self._sessions.close()
+        if self._toolbox is not None:
+            await self._toolbox.close()
+        await self._settling.close()
+        if self._log is not None:
+            await self._log.close()
+            self._log = None
+
+    @property
+    def commits(self) -> int:
+        """Transactions of the log so far."""
+        return self._log.commits if self._log is not None else 0
+
+    def _make_peers(self) -> Peers:
+        patience = self._settings.peer_wait_s
+        get = self._channels.get
+        tools = ToolServerTools(get("tool-server"), self._settling, patience)
+        self._toolbox = ToolBox(tools)
+        return Peers(
+            model=RouterLanguageModel(get("model-router"), self._settling, patience),
+            toolbox=self._toolbox,
+            recognizer=SttRecognizer(get("stt"), self._settling),
+            synthesizer=TtsSynthesizer(get("tts"), self._settling),
+        )
+
+
+def build(settings: OrchestratorSettings, channels: Channels) -> OrchestratorService:
+    """Return the orchestrator, not started."""
+    return OrchestratorService(settings, channels)

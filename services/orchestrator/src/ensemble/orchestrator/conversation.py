@@ -1,0 +1,188 @@
+"""A conversation as its log tells it: the fold of its events."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ensemble.orchestrator.tool_results import for_model
+from ensemble.v1 import (
+    common_pb2,
+    model_router_service_pb2,
+    orchestrator_service_pb2,
+    session_events_pb2,
+    session_pb2,
+    tool_pb2,
+)
+
+_MAX_MESSAGES = 1024
+"""Messages of history that a model is given; older ones are left out."""
+
+
+@dataclass(slots=True)
+class Round:
+    """One call of the model within an answer: what it said, then the tools it asked for."""
+
+    text: str = ""
+    calls: list[tool_pb2.ToolCall] = field(default_factory=list)
+    results: dict[str, tool_pb2.ToolResult] = field(default_factory=dict)
+
+    def messages(self, heard: int) -> Iterable[model_router_service_pb2.ChatMessage]:
+        """Yield it as messages, of its text only the first ``heard`` code points."""
+        # A call without a result was cut off: the model never learned of it.
+        calls = [call for call in self.calls if call.call_id in self.results]
+        text = self.text[: max(heard, 0)]
+        if text or calls:
+            yield model_router_service_pb2.ChatMessage(
+                role=model_router_service_pb2.ROLE_ASSISTANT, text=text, tool_calls=calls
+            )
+        if calls:
+            yield model_router_service_pb2.ChatMessage(
+                role=model_router_service_pb2.ROLE_TOOL,
+                tool_results=[for_model(self.results[call.call_id]) for call in calls],
+            )
+
+
+@dataclass(slots=True)
+class Answer:
+    """One response. ``heard`` is None while all of its text counts."""
+
+    response_id: str
+    turn_id: str
+    rounds: list[Round] = field(default_factory=lambda: [Round()])
+    heard: int | None = None
+    done: session_events_pb2.ResponseDone | None = None
+
+    @property
+    def text(self) -> str:
+        """All of its text."""
+        return "".join(each.text for each in self.rounds)
+
+    def messages(self) -> Iterable[model_router_service_pb2.ChatMessage]:
+        """Yield it as messages, text only as far as it was heard."""
+        left = len(self.text) if self.heard is None else self.heard
+        for each in self.rounds:
+            yield from each.messages(left)
+            left -= len(each.text)
+
+    def add_text(self, text: str) -> None:
+        """Take more text; what follows the results of tools belongs to a new round."""
+        if self.rounds[-1].results:
+            self.rounds.append(Round())
+        self.rounds[-1].text += text
+
+    def add_call(self, call: tool_pb2.ToolCall) -> None:
+        """Take a call; what follows results belongs to a new round."""
+        if self.rounds[-1].results:
+            self.rounds.append(Round())
+        self.rounds[-1].calls.append(call)
+
+
+@dataclass(slots=True)
+class Said:
+    """What the person said; empty text when it could not be understood."""
+
+    turn_id: str
+    text: str
+
+
+class Conversation:
+    """State of one session, built by ``apply`` from each event of its log in turn.
+
+    Args:
+        session_id: Which session.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        self.session = session_pb2.Session(session_id=session_id)
+        self.accepted = session_events_pb2.InputAccepted()
+        self._imported: list[session_pb2.HistoryItem] = []
+        self._items: list[Said | Answer] = []
+        self._open: Answer | None = None
+
+    @property
+    def config(self) -> session_pb2.SessionConfig:
+        """How the session talks and listens."""
+        return self.session.config
+
+    @property
+    def open_answer(self) -> Answer | None:
+        """The answer that has no end yet."""
+        return self._open
+
+    @property
+    def last_said(self) -> Said | None:
+        """The last turn, if nothing has answered it yet."""
+        last = self._items[-1] if self._items else None
+        return last if isinstance(last, Said) else None
+
+    def create(self, seq: int, made: orchestrator_service_pb2.OpenSessionRequest) -> None:
+        """Begin with what the session was made from."""
+        self.session.config.CopyFrom(made.config)
+        self.session.last_sequence = seq
+        self._imported = list(made.history)
+
+    def apply(self, event: session_events_pb2.ServerEvent) -> None:
+        """Take in one committed event, in order of its sequence."""
+        self.session.last_sequence = event.sequence
+        self.session.update_time.CopyFrom(event.created_at)
+        match event.WhichOneof("event"):
+            case "input_committed":
+                said = event.input_committed
+                self._items.append(Said(said.turn_id, said.text))
+                self.accepted.samples = max(self.accepted.samples, said.accepted.samples)
+                self.accepted.text_items = max(self.accepted.text_items, said.accepted.text_items)
+            case "response_started":
+                started = event.response_started
+                self._open = Answer(started.response_id, started.turn_id)
+                self._items.append(self._open)
+            case "response_text_delta" if self._open:
+                self._open.add_text(event.response_text_delta.text)
+            case "response_tool_call" if self._open:
+                self._open.add_call(event.response_tool_call.call)
+            case "response_tool_done" if self._open:
+                result = event.response_tool_done.result
+                self._open.rounds[-1].results[result.call_id] = result
+            case "response_done" if self._open:
+                self._close(self._open, event.response_done)
+
+    def _close(self, answer: Answer, done: session_events_pb2.ResponseDone) -> None:
+        answer.done = done
+        if done.stop_reason not in (
+            common_pb2.STOP_REASON_COMPLETED,
+            common_pb2.STOP_REASON_MAX_OUTPUT_TOKENS,
+        ):
+            answer.heard = done.heard.end
+        if answer.turn_id:
+            self.session.turn_count += 1
+        self._open = None
+
+    def messages(self, instructions: str) -> list[model_router_service_pb2.ChatMessage]:
+        """Return what a model is given, oldest first.
+
+        Args:
+            instructions: What it is told about itself where the session says nothing.
+        """
+        roles = {
+            session_pb2.HISTORY_ROLE_USER: model_router_service_pb2.ROLE_USER,
+            session_pb2.HISTORY_ROLE_ASSISTANT: model_router_service_pb2.ROLE_ASSISTANT,
+        }
+        messages = [
+            model_router_service_pb2.ChatMessage(role=roles[item.role], text=item.text)
+            for item in self._imported
+        ]
+        for item in self._items:
+            if isinstance(item, Answer):
+                messages.extend(item.messages())
+            elif item.text:
+                messages.append(
+                    model_router_service_pb2.ChatMessage(
+                        role=model_router_service_pb2.ROLE_USER, text=item.text
+                    )
+                )
+        messages = messages[-_MAX_MESSAGES:]
+        told = self.config.instructions or instructions
+        if told:
+            system = model_router_service_pb2.ChatMessage(
+                role=model_router_service_pb2.ROLE_SYSTEM, text=told
+            )
+            messages.insert(0, system)
+        return messages

@@ -1,0 +1,226 @@
+"""OrchestratorService: the contract on one side, sessions on the other."""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+import structlog
+
+from ensemble.core.errors import (
+    DrainingError,
+    EnsembleError,
+    PeerLostError,
+    ServiceUnavailableError,
+    WrongFirstMessageError,
+)
+from ensemble.orchestrator.notices import Notices
+from ensemble.orchestrator.outbox import Outbox, heartbeat
+from ensemble.orchestrator.sessions import Live, Owner, Sessions
+from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.orchestrator.summary import summarise
+from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, trusted
+from ensemble.transport.heartbeat import watch, with_heartbeats
+from ensemble.v1 import (
+    orchestrator_service_pb2,
+    orchestrator_service_pb2_grpc,
+    session_events_pb2,
+)
+
+_LOG = structlog.get_logger()
+
+Requests = AsyncIterator[orchestrator_service_pb2.RunSessionRequest]
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServicer):
+    """Serves conversations.
+
+    Args:
+        settings: How sessions work.
+    """
+
+    def __init__(self, settings: OrchestratorSettings) -> None:
+        self._open: tuple[Sessions, Notices] | None = None
+        self._settings = settings
+        self._draining = False
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def begin(self, sessions: Sessions, notices: Notices) -> None:
+        """Serve from now on.
+
+        Args:
+            sessions: The sessions of this process.
+            notices: What falls due.
+        """
+        self._open = sessions, notices
+
+    @property
+    def _sessions(self) -> Sessions:
+        if self._open is None:
+            raise ServiceUnavailableError("The orchestrator is still starting.")
+        return self._open[0]
+
+    @property
+    def _notices(self) -> Notices:
+        if self._open is None:
+            raise ServiceUnavailableError("The orchestrator is still starting.")
+        return self._open[1]
+
+    async def RunSession(  # noqa: N802 - the contract's name
+        self,
+        request_iterator: Requests,  # type: ignore[override]
+        context: Context,
+    ) -> AsyncIterator[orchestrator_service_pb2.RunSessionResponse]:
+        """Carry one client's side of a session."""
+        self._refuse_when_draining()
+        first = await anext(aiter(request_iterator), None)
+        if first is None or first.event.WhichOneof("event") != "start":
+            raise WrongFirstMessageError
+        start = first.event.start
+        live, created = await self._join(start)
+        last = live.session.conversation.session.last_sequence
+        if created:
+            start.resume_from_sequence = last
+        outbox = live.attach(start)
+        started = self._started(live, created=created)
+        started.caused_by_event_id = first.event.event_id
+        reading = asyncio.create_task(self._read(request_iterator, live, outbox))
+        try:
+            yield orchestrator_service_pb2.RunSessionResponse(event=started)
+            await self._notices.deliver_pending(live.session)
+            async with aclosing(with_heartbeats(outbox.events(), heartbeat)) as events:
+                async for event in events:
+                    yield orchestrator_service_pb2.RunSessionResponse(event=event)
+        finally:
+            reading.cancel()
+            await asyncio.wait({reading})
+            live.detach(outbox)
+
+    async def HandleTurn(  # noqa: N802 - the contract's name
+        self, request: orchestrator_service_pb2.HandleTurnRequest, context: Context
+    ) -> orchestrator_service_pb2.HandleTurnResponse:
+        """Run one typed turn and return the whole answer."""
+        self._refuse_when_draining()
+        if request.session_id:
+            live = await self._sessions.get(_owner(), request.session_id)
+        else:
+            live, _ = await self._sessions.open(_owner(), request.config)
+        after = live.session.conversation.session.last_sequence
+        done = await live.inputs.submit_text(request.text)
+        return await summarise(live.session, after, done)
+
+    async def OpenSession(  # noqa: N802 - the contract's name
+        self, request: orchestrator_service_pb2.OpenSessionRequest, context: Context
+    ) -> orchestrator_service_pb2.OpenSessionResponse:
+        """Make a session."""
+        self._refuse_when_draining()
+        live, _ = await self._sessions.open(
+            _owner(), request.config, request.history, request.request_id
+        )
+        session = live.session.conversation.session
+        return orchestrator_service_pb2.OpenSessionResponse(session=session)
+
+    async def DescribeSession(  # noqa: N802 - the contract's name
+        self, request: orchestrator_service_pb2.DescribeSessionRequest, context: Context
+    ) -> orchestrator_service_pb2.DescribeSessionResponse:
+        """Return one session."""
+        live = await self._sessions.get(_owner(), request.session_id)
+        session = live.session.conversation.session
+        return orchestrator_service_pb2.DescribeSessionResponse(session=session)
+
+    async def FindSessions(  # noqa: N802 - the contract's name
+        self, request: orchestrator_service_pb2.FindSessionsRequest, context: Context
+    ) -> orchestrator_service_pb2.FindSessionsResponse:
+        """Return sessions, the one that changed last first."""
+        sessions, token = await self._sessions.find(_owner(), request.page_size, request.page_token)
+        return orchestrator_service_pb2.FindSessionsResponse(
+            sessions=sessions, next_page_token=token
+        )
+
+    async def drain(self) -> None:
+        """Tell every open stream that this orchestrator leaves, and take no new ones."""
+        self._draining = True
+        if self._open is None:
+            return
+        grace = datetime.timedelta(seconds=self._settings.drain_s)
+        leaves = datetime.datetime.now(datetime.UTC) + grace
+        for live in list(self._sessions.live):
+            outbox = live.session.outbox
+            if outbox is None:
+                continue
+            event = session_events_pb2.ServerEvent()
+            event.going_away.deadline.FromDatetime(leaves)
+            outbox.post(event)
+            leaving = asyncio.create_task(_leave(live, outbox))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+    async def close(self) -> None:
+        """End what is left of draining."""
+        for leaving in list(self._leaving):
+            leaving.cancel()
+
+    def _refuse_when_draining(self) -> None:
+        if self._draining:
+            raise DrainingError
+
+    async def _join(self, start: session_events_pb2.SessionStart) -> tuple[Live, bool]:
+        if start.session_id:
+            return await self._sessions.get(_owner(), start.session_id), False
+        return await self._sessions.open(_owner(), start.config, start.history, start.request_id)
+
+    def _started(self, live: Live, *, created: bool) -> session_events_pb2.ServerEvent:
+        conversation = live.session.conversation
+        event = session_events_pb2.ServerEvent()
+        event.created_at.GetCurrentTime()
+        started = event.started
+        started.session.CopyFrom(conversation.session)
+        started.resumed = not created
+        started.input.CopyFrom(conversation.accepted)
+        started.playback_lead.FromMilliseconds(self._settings.playback_lead_ms)
+        if conversation.config.HasField("output_audio"):
+            started.output_audio.CopyFrom(conversation.config.output_audio)
+        event.event_id = f"{live.session.session_id}.0"
+        if created:
+            # The making of the session is the first event of its record.
+            event.sequence = conversation.session.last_sequence
+            event.event_id = f"{live.session.session_id}.{event.sequence}"
+        return event
+
+    async def _read(self, requests: Requests, live: Live, outbox: Outbox) -> None:
+        """Take in what the client sends, until it has nothing more to say or is gone."""
+        try:
+            async for request in _alive(requests):
+                await live.inputs.handle(request.event, outbox)
+            await live.inputs.finish()
+            outbox.end()
+        except EnsembleError as exc:
+            outbox.end(exc)
+        except Exception as exc:
+            _LOG.info("client_gone", session_id=live.session.session_id, error=type(exc).__name__)
+            outbox.end(PeerLostError())
+
+
+async def _alive(requests: Requests) -> Requests:
+    """Pass on what a client sends; one that ever sent a heartbeat must go on with it."""
+    async for request in requests:
+        yield request
+        if request.event.WhichOneof("event") == "heartbeat":
+            break
+    else:
+        return
+    async for request in watch(requests):
+        yield request
+
+
+async def _leave(live: Live, outbox: Outbox) -> None:
+    await live.session.quiet()
+    outbox.end()
+
+
+def _owner() -> Owner:
+    known = trusted.get()
+    return Owner(known.get(TENANT_KEY, ""), known.get(PRINCIPAL_KEY, ""))

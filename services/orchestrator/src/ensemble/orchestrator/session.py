@@ -1,0 +1,388 @@
+"""One session as it lives: turns in, responses out, whoever is attached."""
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Protocol
+
+import structlog
+
+from ensemble.core.errors import (
+    EnsembleError,
+    ResumeOutOfRangeError,
+    ServiceUnavailableError,
+    SessionBusyError,
+    UnexpectedMessageError,
+)
+from ensemble.core.ids import new_id
+from ensemble.eventlog import Append, EventLog
+from ensemble.orchestrator.conversation import Answer, Conversation
+from ensemble.orchestrator.model_turn import ModelTurn
+from ensemble.orchestrator.outbox import Outbox
+from ensemble.orchestrator.phases import Phase, PhaseMachine
+from ensemble.orchestrator.record import Recorder, decode, session_key
+from ensemble.orchestrator.response import Peers, Response, Script, Stage
+from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.orchestrator.turns import Turn, fixed_text
+from ensemble.transport.context import deadline
+from ensemble.transport.status import to_status
+from ensemble.v1 import common_pb2, model_router_service_pb2, session_events_pb2, tool_pb2
+
+_LOG = structlog.get_logger()
+
+_TURNS_LIMIT: Final = 16
+"""Turns that wait before the client has to."""
+
+_UNASKED_LIMIT: Final = 16
+"""Texts that wait to be said unasked; the oldest give way."""
+
+
+def closing(answer: Answer) -> session_events_pb2.ServerEvent:
+    """Return the end of an answer that was cut off with the process that made it."""
+    done = session_events_pb2.ResponseDone(
+        response_id=answer.response_id,
+        stop_reason=common_pb2.STOP_REASON_INTERRUPTED,
+        error=to_status(ServiceUnavailableError("The answer was cut off; ask again.")),
+    )
+    done.heard.end = len(answer.text)
+    return session_events_pb2.ServerEvent(response_done=done)
+
+
+class Input(Protocol):
+    """The side of a session that takes in what its client sends."""
+
+    def accept(self, samples: int) -> None:
+        """Audio up to ``samples`` is safe."""
+
+    def forget(self) -> None:
+        """What was not committed is lost here: the client will send it again."""
+
+
+class Session:
+    """Runs one conversation. It lives on while nobody is attached.
+
+    Args:
+        conversation: Its state so far.
+        owner: Whose it is, tenant and principal.
+        log: Where its record is.
+        peers: What it works with.
+        settings: How it works.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        owner: str,
+        log: EventLog,
+        peers: Peers,
+        settings: OrchestratorSettings,
+    ) -> None:
+        self.conversation = conversation
+        self.owner = owner
+        self.log = log
+        self.settings = settings
+        self.phases = PhaseMachine()
+        self.recorder = Recorder(
+            log, self.session_id, on_committed=self._on_committed, on_failed=self._on_failed
+        )
+        self.outbox: Outbox | None = None
+        self.input: Input | None = None
+        self.peers = peers
+        self.stage = Stage(
+            conversation=conversation,
+            recorder=self.recorder,
+            phases=self.phases,
+            peers=peers,
+            settings=settings,
+            send=self.send,
+            flush=self._flush_playback,
+        )
+        self.hears_speech = False
+        self._context = contextvars.copy_context()
+        self._context.run(deadline.set, None)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._turns: deque[Turn] = deque()
+        self._unasked: deque[str] = deque(maxlen=_UNASKED_LIMIT)
+        self._driving: asyncio.Task[None] | None = None
+        self._live: Response | None = None
+        self._living: asyncio.Task[None] | None = None
+
+    @property
+    def session_id(self) -> str:
+        """Which session."""
+        return self.conversation.session.session_id
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is under way."""
+        return self._driving is None and self._living is None and self.recorder.is_idle
+
+    # Who is attached
+
+    def attach(self, start: session_events_pb2.SessionStart) -> Outbox:
+        """Make a client's stream the session's; another one ends with SESSION_TAKEN_OVER.
+
+        Raises:
+            ResumeOutOfRangeError: The sequence to resume from is past the record's end.
+        """
+        last = self.conversation.session.last_sequence
+        after = last
+        if start.HasField("resume_from_sequence"):
+            after = start.resume_from_sequence
+        if after > last:
+            raise ResumeOutOfRangeError(
+                f"The session stands at {last}; it cannot be resumed from {after}.",
+                metadata={"last": str(last), "asked": str(after)},
+            )
+        if self.outbox is not None:
+            self.outbox.end(SessionBusyError())
+        self._context = contextvars.copy_context()
+        self._context.run(deadline.set, None)
+        self.outbox = Outbox(new_id("str"), self.read_record)
+        self.outbox.replay(after, last)
+        if self._live is not None:
+            playback = start.playback if start.HasField("playback") else None
+            same = playback is not None and playback.response_id == self._live.response_id
+            self._live.resume(playback.played_samples if playback and same else None)
+        return self.outbox
+
+    def detach(self, outbox: Outbox) -> bool:
+        """Take note that a client's stream ended; False if another took its place."""
+        outbox.end()
+        if self.outbox is not outbox:
+            return False
+        self.outbox = None
+        if self._live is not None:
+            self._live.pause()
+        return True
+
+    async def send(self, event: session_events_pb2.ServerEvent) -> bool:
+        """Send an event outside the record; waits for room. False when nobody gets it."""
+        return self.outbox is not None and await self.outbox.put(event)
+
+    def post(self, event: session_events_pb2.ServerEvent) -> None:
+        """Send an event outside the record without waiting."""
+        if self.outbox is not None:
+            self.outbox.post(event)
+
+    async def complain(self, error: EnsembleError, caused_by: str = "") -> None:
+        """Tell the client of a failure that the stream survives."""
+        await self.send(
+            session_events_pb2.ServerEvent(error=to_status(error), caused_by_event_id=caused_by)
+        )
+
+    async def read_record(self, after: int, limit: int) -> list[session_events_pb2.ServerEvent]:
+        """Return up to ``limit`` events of the record after sequence ``after``."""
+        return [decode(e) for e in await self.log.read(session_key(self.session_id), after, limit)]
+
+    # Turns and responses
+
+    def submit(self, turn: Turn) -> None:
+        """Take in a turn; whatever is being said gives way to it."""
+        self._turns.append(turn)
+        self._drive()
+
+    async def tell(
+        self, event: session_events_pb2.ServerEvent, also: Sequence[Append] = ()
+    ) -> None:
+        """Put an event into the record and return once it is there.
+
+        Args:
+            event: What to tell the client.
+            also: Events of other streams, written in the same transaction.
+
+        Raises:
+            EnsembleError: It could not be written.
+        """
+        self.recorder.add(event, also=also)
+        await self.recorder.flush()
+
+    def say_unasked(self, text: str) -> None:
+        """Say ``text`` when nothing else is being said."""
+        self._unasked.append(text)
+        self._drive()
+
+    def interrupt(self, reason: common_pb2.StopReason, response_id: str = "") -> bool:
+        """Stop what is being said; False when it is not (or not that response)."""
+        if self._live is None or response_id not in ("", self._live.response_id):
+            return False
+        self._live.stop(reason)
+        return True
+
+    def create_response(self) -> None:
+        """Answer what was said last.
+
+        Raises:
+            UnexpectedMessageError: There is nothing to answer, or it is being answered.
+        """
+        said = self.conversation.last_said
+        if said is None or self._live is not None:
+            raise UnexpectedMessageError("There is nothing to answer.")
+        self.submit(Turn(text=said.text, turn_id=said.turn_id, recorded=True, respond=True))
+
+    def report(self, report: session_events_pb2.PlaybackReport) -> None:
+        """Take note of what was played."""
+        if self._live is not None and report.response_id in ("", self._live.response_id):
+            self._live.report(report.played_samples)
+
+    def answer_tool(self, result: tool_pb2.ToolResult) -> bool:
+        """Take the result of a client's tool; False when none is awaited."""
+        return self._live is not None and self._live.answer_tool(result)
+
+    def heard_speech(self, under_way: bool) -> None:
+        """Somebody began or ceased to speak: an assistant that speaks gives way."""
+        self.hears_speech = under_way
+        if under_way and self._live is not None:
+            if self.conversation.config.HasField("output_audio"):
+                self._live.stop(common_pb2.STOP_REASON_INTERRUPTED)
+        elif self._live is None:
+            self.phases.to(Phase.LISTENING if under_way else Phase.IDLE)
+            if not under_way and self._unasked:
+                self._drive()
+
+    async def turn_room(self) -> None:
+        """Wait while many turns wait."""
+        while len(self._turns) >= _TURNS_LIMIT and self._driving is not None:
+            await asyncio.wait({self._driving})
+
+    async def quiet(self) -> None:
+        """Wait until nothing is under way."""
+        while waiting := {task for task in (self._driving, self._living) if task is not None}:
+            await asyncio.wait(waiting)
+        if not self.recorder.is_idle:
+            await self.recorder.flush()
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Start a task that ends with the session at the latest."""
+        task = asyncio.get_running_loop().create_task(work, name=name, context=self._context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Cancel everything. What is open in the record is closed by the next start."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self.outbox is not None:
+            self.outbox.end()
+
+    def _drive(self) -> None:
+        if self._driving is None:
+            self._driving = self.spawn(self._next_turns(), "drive")
+
+    async def _next_turns(self) -> None:
+        try:
+            while self._turns or (self._unasked and self._living is None):
+                if not self._turns:
+                    if self.hears_speech:
+                        return
+                    self._begin(fixed_text(self._unasked.popleft()), turn_id="")
+                    continue
+                if self._live is not None:
+                    self._live.stop(common_pb2.STOP_REASON_INTERRUPTED)
+                if self._living is not None:
+                    await asyncio.wait({self._living})
+                self._take_turn(self._turns.popleft())
+        finally:
+            self._driving = None
+
+    def _take_turn(self, turn: Turn) -> None:
+        if (left := self.conversation.open_answer) is not None:
+            # Its end could not be written when it came to it.
+            self.recorder.add(closing(left), mark="")
+        if not turn.recorded:
+            self.recorder.add(turn.committed())
+        if not turn.respond:
+            turn.finish(None)
+            return
+        script = turn.script
+        if script is None and turn.rejected:
+            script = fixed_text(self.settings.apology, common_pb2.OUTCOME_DECLINED)
+        self._begin(script or ModelTurn(self._messages(turn)), turn_id=turn.turn_id, turn=turn)
+
+    def _messages(self, turn: Turn) -> Sequence[model_router_service_pb2.ChatMessage]:
+        messages = self.conversation.messages(self.settings.instructions)
+        if not turn.recorded:
+            user = model_router_service_pb2.ROLE_USER
+            messages.append(model_router_service_pb2.ChatMessage(role=user, text=turn.text))
+        return messages
+
+    def _begin(self, script: Script, *, turn_id: str, turn: Turn | None = None) -> None:
+        self._live = response = Response(self.stage, script, turn_id=turn_id)
+        if self.outbox is None:
+            response.pause()
+        self._living = self.spawn(self._live_through(response, script, turn), "respond")
+
+    async def _live_through(self, response: Response, script: Script, turn: Turn | None) -> None:
+        error: EnsembleError = ServiceUnavailableError()
+        done = None
+        try:
+            done = await response.run()
+        except EnsembleError as exc:
+            error = exc
+        finally:
+            self._live = None
+            self._living = None
+            self.phases.to(Phase.LISTENING if self.hears_speech else Phase.IDLE)
+            if turn is not None:
+                self._finish_turn(turn, script, response, done, error)
+        if self._unasked or self._turns:
+            self._drive()
+
+    def _finish_turn(
+        self,
+        turn: Turn,
+        script: Script,
+        response: Response,
+        done: session_events_pb2.ResponseDone | None,
+        error: EnsembleError,
+    ) -> None:
+        cut = done is not None and done.stop_reason == common_pb2.STOP_REASON_INTERRUPTED
+        if cut and not response.was_stopped and turn.script is None:
+            # No model could go on where another one failed: the answer begins anew, once.
+            turn.script, turn.recorded = script, True
+            self._turns.appendleft(turn)
+        else:
+            turn.finish(done, error)
+
+    # What the recorder and the response tell
+
+    def _on_committed(self, event: session_events_pb2.ServerEvent) -> None:
+        self.conversation.apply(event)
+        if self.outbox is not None:
+            self.outbox.post(event)
+        branch = event.WhichOneof("event")
+        if branch == "response_text_delta" and self._live is not None:
+            self._live.committed(event.response_text_delta)
+        elif branch == "input_committed":
+            self.accepted()
+
+    def accepted(self) -> None:
+        """Tell the client which of its input is safe."""
+        accepted = session_events_pb2.InputAccepted()
+        accepted.CopyFrom(self.conversation.accepted)
+        if self.input is not None:
+            self.input.accept(accepted.samples)
+        self.post(session_events_pb2.ServerEvent(input_accepted=accepted))
+
+    def _on_failed(self, error: EnsembleError) -> None:
+        _LOG.error("record_failed", session_id=self.session_id, reason=error.reason)
+        for turn in self._turns:
+            turn.finish(None, error)
+        self._turns.clear()
+        if self._live is not None:
+            self._live.abort(error)
+        if self.input is not None:
+            self.input.forget()
+        # What was sent is not safe: the client comes back and sends it again.
+        if self.outbox is not None:
+            self.outbox.end(error)
+
+    def _flush_playback(self, response_id: str) -> None:
+        if self.outbox is not None:
+            self.outbox.drop_audio(response_id)
+            flush = session_events_pb2.PlaybackFlush(response_id=response_id)
+            self.outbox.post(session_events_pb2.ServerEvent(playback_flush=flush))

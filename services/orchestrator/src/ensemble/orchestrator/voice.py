@@ -1,0 +1,262 @@
+"""Speaks one response: text in, paced speech out."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ensemble.core.errors import EnsembleError
+from ensemble.orchestrator.heard import SpokenText
+from ensemble.orchestrator.ports import Synthesis, Synthesizer
+from ensemble.transport.status import from_status
+from ensemble.v1 import common_pb2, session_events_pb2, tts_service_pb2
+
+Send = Callable[[session_events_pb2.ServerEvent], Awaitable[bool]]
+
+_AHEAD: Final = 50
+"""Frames of 20 ms that the synthesiser may be ahead of what was sent."""
+
+_REPORT_LIFE: Final = 1.0
+"""Seconds after which a report is old and playback is taken to have gone on by the clock."""
+
+_KEPT_S: Final = 1.0
+"""Seconds of played speech kept for a client that comes back and had heard less."""
+
+
+@dataclass(slots=True, frozen=True)
+class _Frame:
+    audio: tts_service_pb2.SynthesizedAudio
+    granularity: tts_service_pb2.SpanGranularity
+
+    @property
+    def end(self) -> int:
+        return self.audio.offset_samples + len(self.audio.pcm) // 2
+
+
+class Voice:
+    """The speech of one response.
+
+    The client is led by what it reports as played, or by the clock as long as it reports
+    nothing, never by more than the lead. While nobody is attached it holds its breath.
+
+    Args:
+        synthesizer: What speaks.
+        start: How to speak.
+        rate: Samples a second.
+        lead_s: How far to be ahead of the client.
+        send: Sends an event to the client; waits for room.
+        on_error: Told what failed; the text of the response goes on without.
+    """
+
+    def __init__(
+        self,
+        synthesizer: Synthesizer,
+        start: tts_service_pb2.SynthesizeStart,
+        *,
+        rate: int,
+        lead_s: float,
+        send: Send,
+        on_error: Callable[[EnsembleError], Awaitable[None]],
+    ) -> None:
+        self._synthesizer = synthesizer
+        self._start = start
+        self._start.initial_credit = _AHEAD
+        self._response_id = start.context.response_id
+        self._rate = rate
+        self._lead = int(lead_s * rate)
+        self._send = send
+        self._on_error = on_error
+        self._loop = asyncio.get_running_loop()
+        self._spoken = SpokenText()
+        self._texts: deque[str] = deque()
+        self._text_done = False
+        self._more_text = asyncio.Event()
+        self._frames: deque[_Frame] = deque()
+        self._kept: deque[_Frame] = deque()
+        self._made_all = False
+        self._step = asyncio.Event()
+        self._sent = 0
+        self._total = 0
+        self._base = 0
+        self._base_time = 0.0
+        self._reported = False
+        self._paused = False
+        self._news = asyncio.Event()
+
+    @property
+    def has_sent(self) -> bool:
+        """Some of it is on its way."""
+        return self._sent > 0
+
+    def say(self, text: str) -> None:
+        """Add text of the response."""
+        self._spoken.text += text
+        self._texts.append(text)
+        self._more_text.set()
+
+    def finish(self) -> None:
+        """Say that the response has no more text."""
+        self._text_done = True
+        self._more_text.set()
+
+    def report(self, played: int) -> None:
+        """Take note of how many samples the client has played."""
+        self._base, self._base_time = min(played, self._sent), self._loop.time()
+        self._reported = True
+        self._forget()
+        self._step.set()
+        self._news.set()
+
+    def pause(self) -> None:
+        """Nobody is there to hear it."""
+        if not self._paused:
+            self._base = self._position()
+            self._paused = True
+
+    def resume(self, played: int | None) -> None:
+        """Somebody is there again, who has heard ``played`` samples, or did not say."""
+        heard = self._base if played is None else min(played, self._sent)
+        while self._kept and self._kept[-1].end > heard:
+            self._frames.appendleft(self._kept.pop())
+        self._sent = self._frames[0].audio.offset_samples if self._frames else self._sent
+        self._base, self._base_time = heard, self._loop.time()
+        self._reported = self._reported or played is not None
+        self._paused = False
+        self._step.set()
+
+    async def heard(self, wait_s: float) -> int:
+        """Return how much of the text was heard: what the client says, or what the clock says.
+
+        Called once the speech was stopped; waits at most ``wait_s`` for the client's report.
+        """
+        if self._sent and not self._paused:
+            self._base, self._base_time = self._position(), self._loop.time() + wait_s
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), wait_s)
+        return self._spoken.heard(self._base)
+
+    async def run(self) -> common_pb2.Usage:
+        """Speak until all was played; return what the synthesiser used."""
+        usage = common_pb2.Usage()
+        making = asyncio.create_task(self._make(usage))
+        try:
+            await self._play()
+            await making
+        finally:
+            making.cancel()
+            await asyncio.wait({making})
+        return usage
+
+    async def _make(self, usage: common_pb2.Usage) -> None:
+        try:
+            async with self._synthesizer.synthesize(self._start) as synthesis:
+                feeding = asyncio.create_task(self._feed(synthesis))
+                self._synthesis = synthesis
+                try:
+                    await self._receive(synthesis, usage)
+                finally:
+                    feeding.cancel()
+                    await asyncio.wait({feeding})
+        except EnsembleError as exc:
+            await self._on_error(exc)
+        finally:
+            self._made_all = True
+            self._step.set()
+
+    async def _feed(self, synthesis: Synthesis) -> None:
+        while True:
+            while self._texts:
+                await synthesis.say(self._texts.popleft())
+            if self._text_done:
+                await synthesis.finish()
+                return
+            self._more_text.clear()
+            await self._more_text.wait()
+
+    async def _receive(self, synthesis: Synthesis, usage: common_pb2.Usage) -> None:
+        granularity = tts_service_pb2.SPAN_GRANULARITY_UNSPECIFIED
+        async for response in synthesis:
+            match response.WhichOneof("event"):
+                case "started":
+                    granularity = response.started.granularity
+                case "audio":
+                    self._spoken.add(response.audio, granularity)
+                    self._frames.append(_Frame(response.audio, granularity))
+                    self._total = self._frames[-1].end
+                    self._step.set()
+                case "error":
+                    await self._on_error(from_status(response.error))
+                case "done":
+                    usage.CopyFrom(response.done.usage)
+
+    async def _play(self) -> None:
+        done_said = False
+        while True:
+            if self._paused:
+                await self._next_step(None)
+            elif self._frames:
+                await self._play_one()
+            elif not self._made_all:
+                await self._next_step(None)
+            elif not done_said and self._total:
+                done_said = True
+                done = session_events_pb2.ResponseAudioDone(
+                    response_id=self._response_id, total_samples=self._total
+                )
+                await self._send(session_events_pb2.ServerEvent(response_audio_done=done))
+            elif (left := self._total - self._position()) > 0:
+                await self._next_step(left / self._rate)
+            else:
+                return
+
+    async def _play_one(self) -> None:
+        frame = self._frames[0]
+        ahead = frame.end - self._lead - self._position()
+        if ahead > 0:
+            await self._next_step(ahead / self._rate)
+            return
+        if not self._sent:
+            self._base_time = self._loop.time()
+        event = session_events_pb2.ServerEvent()
+        delta = event.response_audio_delta
+        delta.response_id = self._response_id
+        delta.pcm = frame.audio.pcm
+        delta.offset_samples = frame.audio.offset_samples
+        delta.span.CopyFrom(frame.audio.span)
+        delta.granularity = frame.granularity
+        # Counted as sent before the wait: a flush meanwhile must know of it.
+        self._frames.popleft()
+        self._kept.append(frame)
+        self._sent = frame.end
+        await self._send(event)
+        self._forget()
+        if not self._made_all:
+            await self._synthesis.allow(1)
+
+    async def _next_step(self, limit: float | None) -> None:
+        self._step.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._step.wait(), limit)
+
+    def _position(self) -> int:
+        """Samples taken to have been played by now."""
+        if self._paused or not self._sent:
+            return self._base
+        now = self._loop.time()
+        grace = _REPORT_LIFE if self._reported else 0.0
+        elapsed = max(now - self._base_time - grace, 0.0)
+        position = self._base + int(elapsed * self._rate)
+        if position > self._sent:
+            # Everything sent was played: the clock stands until there is more.
+            self._base, self._base_time = self._sent, now - grace
+            return self._sent
+        return position
+
+    def _forget(self) -> None:
+        """Drop what was played too long ago to be asked for again."""
+        oldest = self._position() - int(_KEPT_S * self._rate)
+        while self._kept and self._kept[0].end <= oldest:
+            self._kept.popleft()
