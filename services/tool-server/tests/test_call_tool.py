@@ -3,7 +3,7 @@ import time
 
 import grpc
 import pytest
-from conftest import Assistant
+from tool_house import Assistant
 
 from ensemble.core.errors import (
     InvalidArgumentError,

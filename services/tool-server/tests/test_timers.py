@@ -2,7 +2,7 @@ import asyncio
 import json
 
 import pytest
-from conftest import Assistant
+from tool_house import Assistant
 
 from ensemble.tool_server.adapters.world_model import WorldModelWorld
 from ensemble.tool_server.alarms import Alarms
