@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ensemble.core.errors import DrainingError
 from ensemble.runtime.host import Host
 from ensemble.runtime.runtime_settings import RuntimeSettings
+from ensemble.runtime.signals import serve_until_signal
 from ensemble.transport import open_channel
 from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import world_model_service_pb2 as pb
@@ -223,3 +224,45 @@ async def test_a_second_signal_does_not_wait_for_open_streams(process):
         running.send_signal(signal.SIGTERM)
         await asyncio.wait_for(running.wait(), 30)
     assert running.returncode == 0
+
+
+async def test_a_host_that_was_entered_before_is_served_too(scripted, settings):
+    service = scripted()
+    async with Host({"world-model": lambda _: service}, settings, environ={}) as host:
+        await host.settled()
+        asked = asyncio.Event()
+        serving = asyncio.create_task(serve_until_signal(host, lambda _: asked.set()))
+        await asyncio.wait_for(asked.wait(), 10)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(serving, 30)
+        assert service.said == ["start", "drain", "close"]
+
+
+async def test_what_is_done_once_settled_may_end_the_host(scripted, settings):
+    service = scripted()
+    host = Host({"world-model": lambda _: service}, settings, environ={})
+
+    def give_up(failed):
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await serve_until_signal(host, give_up)
+    assert service.said[-1] == "close"
+
+
+async def test_a_signal_is_heard_while_engines_load(scripted, settings):
+    service = scripted()
+    loading = asyncio.Event()
+
+    async def load():
+        loading.set()
+        await asyncio.Event().wait()
+
+    service.on_start = load
+    serving = asyncio.create_task(
+        serve_until_signal(Host({"world-model": lambda _: service}, settings, environ={}))
+    )
+    await asyncio.wait_for(loading.wait(), 10)
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.wait_for(serving, 30)
+    assert service.said == ["start", "close"]

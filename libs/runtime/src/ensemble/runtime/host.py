@@ -54,6 +54,8 @@ class Host:
         instance_id: Id of this process, new at every start.
         peers: Its channels to all services.
         loop_lag: How late its event loop runs.
+        metrics_address: Where its metrics are read; empty when they are not served.
+        is_entered: Whether it was entered; it cannot be a second time.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Host:
         self._following: list[asyncio.Task[None]] = []
         self._traces: Traces | None = None
         self._registration: Registration | None = None
+        self.is_entered = False
         self._ended = False
 
     def _host(self, name: str, service: Service, addresses: Sequence[str]) -> HostedService:
@@ -128,6 +131,7 @@ class Host:
         Raises:
             ConfigurationError: An address cannot be had; what was taken is free again.
         """
+        self.is_entered = True
         try:
             self._traces = start_tracing(self._settings.traces, instance_id=self.instance_id)
             if self._metrics is not None:

@@ -21,17 +21,20 @@ an exception that it raises ends the host."""
 
 
 async def serve_until_signal(host: Host, settled: Settled | None = None) -> None:
-    """Enter ``host`` and serve until SIGINT or SIGTERM, then drain it and leave it.
+    """Serve until SIGINT or SIGTERM, then drain ``host``.
 
-    The signals are heard from the first moment, also while engines load. A second one stops
-    the wait for open streams; what is open is then cancelled.
+    A host that is not entered yet is entered and left here, and the signals are heard from
+    the first moment, also while its engines load. A second signal stops the wait for open
+    streams; what is open is then cancelled when the host is left.
 
     Raises:
         ConfigurationError: The host cannot listen where it shall.
     """
     first, second = asyncio.Event(), asyncio.Event()
     with _heard(first, second):
-        async with host:
+        async with contextlib.AsyncExitStack() as stack:
+            if not host.is_entered:
+                await stack.enter_async_context(host)
             await _until(first, _tell(host, settled))
             await first.wait()
             await _until(second, host.drain())
