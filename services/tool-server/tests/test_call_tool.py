@@ -221,6 +221,15 @@ async def test_no_arguments_may_be_empty_text(assistant):
     assert await assistant.do("get_time", "") == {"time": "14:00"}
 
 
+async def test_a_speculative_call_runs_no_tool(workshop):
+    start = workshop.assistant.start("slow")
+    start.start.context.purpose = common_pb2.PURPOSE_SPECULATIVE
+    async with stream(workshop.assistant.open()) as call:
+        await call.write(start)
+        assert isinstance(await refused(call), InvalidArgumentError)
+    assert not workshop.slow.runs
+
+
 async def test_a_second_start_is_refused(workshop):
     async with stream(workshop.assistant.open()) as call:
         await call.write(workshop.assistant.start("slow"))

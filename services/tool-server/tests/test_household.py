@@ -35,6 +35,8 @@ async def test_all_rooms_at_once(assistant):
         found = await assistant.do("get_device", {"room": room, "device": "lamp"})
         assert (found["state"], found["level"]) == ("on", 20)
     await assistant.do("set_device", {"room": "attic", "device": "lamp", "state": "off"})
+    assert await assistant.do("get_device", everywhere) == {**everywhere, "state": "unknown"}
+    await assistant.do("set_level", {"room": "attic", "device": "lamp", "level": 20})
     assert await assistant.do("get_device", everywhere) == {
         **everywhere,
         "state": "on",

@@ -57,7 +57,7 @@ async def test_several_timers_listed_with_what_is_left(house, world):
             "timers": [
                 "30 second timer, 29 seconds left",
                 "5 minute timer, 5 minutes left",
-                "90 minute timer, 1 hour 30 minutes left",
+                "90 minute timer, 90 minutes left",
                 "2 hour timer, 2 hours left",
             ],
         }

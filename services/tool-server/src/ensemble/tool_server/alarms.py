@@ -5,6 +5,7 @@ to be due and says so there. Whoever talks to the person watches the world model
 """
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from typing import Final
 
@@ -69,8 +70,9 @@ class Alarms:
             try:
                 after = await self._load()
                 retry = _FIRST_RETRY
-                async for thing in self._world.watch(after):
-                    self._learn(thing)
+                async with contextlib.aclosing(self._world.watch(after)) as changes:
+                    async for thing in changes:
+                        self._learn(thing)
             except EnsembleError as exc:
                 _LOG.info("world model not followed", reason=exc.reason, retry_s=retry)
             except Exception as exc:

@@ -1,6 +1,6 @@
 """What tools need of the world outside, and the shapes they speak of it in."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -66,6 +66,6 @@ class World(Protocol):
         """Return at most ``limit`` things of ``kind`` with this name, these values, these words."""
         ...
 
-    def watch(self, after: int) -> AsyncIterator[Thing]:
+    def watch(self, after: int) -> AsyncGenerator[Thing, None]:
         """Yield every change after the change ``after``, in order, each once, without end."""
         ...

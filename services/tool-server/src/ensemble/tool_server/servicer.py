@@ -85,6 +85,11 @@ class ToolServerServicer(tool_server_service_pb2_grpc.ToolServerServiceServicer)
             await asyncio.wait((reading,))
 
     def _request(self, start: pb.CallToolStart) -> calls.Request:
+        if start.context.purpose == common_pb2.PURPOSE_SPECULATIVE:
+            raise InvalidArgumentError(
+                "A speculative call runs no tool.",
+                violations={"start.context.purpose": "must not be speculative"},
+            )
         offer = self._toolbox.find(start.call.name)
         arguments = offer.read(start.call.arguments_json)
         limit = min(offer.tool.time_limit, self._time_limit)

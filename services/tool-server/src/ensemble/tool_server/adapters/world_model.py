@@ -1,7 +1,7 @@
 """The world model over its service."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
 import grpc
@@ -68,7 +68,7 @@ class WorldModelWorld:
             if not request.page_token or len(things) >= limit:
                 return Found(tuple(things), response.sequence)
 
-    async def watch(self, after: int) -> AsyncIterator[Thing]:
+    async def watch(self, after: int) -> AsyncGenerator[Thing, None]:
         """See ``World.watch``."""
         request = pb.WatchRequest(resume_from_sequence=after)
         try:

@@ -1,5 +1,6 @@
 """Says how a device is."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ class GetDevice(Tool[GetDeviceArguments, GetDeviceResult]):
     name = "get_device"
     description = (
         "Says whether a device in a room is on or off and at which level; "
-        'for "all" rooms it is on when it is on in any of them.'
+        'for "all" rooms what those known have in common, unknown where they differ.'
     )
     arguments = GetDeviceArguments
     result = GetDeviceResult
@@ -70,11 +71,13 @@ class GetDevice(Tool[GetDeviceArguments, GetDeviceResult]):
         return GetDeviceResult(arguments.room, arguments.device, state, level)
 
 
-def _summary(known: list[Any]) -> tuple[str, int | msgspec.UnsetType]:
-    running = [attributes for attributes in known if attributes.get("state") == "on"]
-    if not running:
-        is_off = any(attributes.get("state") == "off" for attributes in known)
-        return "off" if is_off else "unknown", msgspec.UNSET
-    levels = {attributes.get("level") for attributes in running}
+def _summary(known: list[Mapping[str, Any]]) -> tuple[str, int | msgspec.UnsetType]:
+    """Return the state and level that all of ``known`` have in common."""
+    states = {str(attributes.get("state", "unknown")) for attributes in known}
+    if states == {"off"}:
+        return "off", msgspec.UNSET
+    if states != {"on"}:
+        return "unknown", msgspec.UNSET
+    levels = {attributes.get("level") for attributes in known}
     level = levels.pop() if len(levels) == 1 else None
     return "on", level if isinstance(level, int) else msgspec.UNSET

@@ -18,13 +18,17 @@ SPANNED: Final = "{amount} {unit}"
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600}
 
 
+_LONGEST_IN_MINUTES: Final = 119
+"""Up to here what is left is said in minutes, as timers are."""
+
+
 def span(amount: int, unit: str) -> timedelta:
     """Return the time that ``amount`` of ``unit`` is."""
     return timedelta(seconds=amount * _SECONDS[unit])
 
 
 def left(time: timedelta) -> str:
-    """Return ``time`` as people say what is left: ``4 minutes``, ``1 hour 30 minutes``.
+    """Return ``time`` as people say what is left: ``4 minutes``, ``2 hours 30 minutes``.
 
     What has begun counts as whole, so a timer just set still has all of its time.
     """
@@ -32,7 +36,7 @@ def left(time: timedelta) -> str:
     if seconds < 60:
         return _counted(seconds, "second")
     minutes = -(-seconds // 60)
-    if minutes < 60:
+    if minutes <= _LONGEST_IN_MINUTES:
         return _counted(minutes, "minute")
     hours, rest = divmod(minutes, 60)
     return _counted(hours, "hour") + (f" {_counted(rest, 'minute')}" if rest else "")
