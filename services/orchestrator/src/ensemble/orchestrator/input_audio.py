@@ -50,21 +50,21 @@ class InputAudio:
     """Puts runs of audio in line, without those that came before.
 
     Args:
-        format: What the client sends.
+        audio_format: What the client sends.
         accepted: Samples that are safe already.
         limit_s: Audio kept at most; older audio is given up.
     """
 
     def __init__(
         self,
-        format: common_pb2.AudioFormat,
+        audio_format: common_pb2.AudioFormat,
         accepted: int,
-        limit_s: float,  # noqa: A002
+        limit_s: float,
     ) -> None:
         # A WAV stream is known by its header alone: it is passed on as it is, uncounted.
-        counted = format.encoding != common_pb2.AUDIO_ENCODING_WAV
-        self._frame_bytes = 2 * format.channel_count if counted else 0
-        self.rate = format.sample_rate_hertz if counted else 0
+        counted = audio_format.encoding != common_pb2.AUDIO_ENCODING_WAV
+        self._frame_bytes = 2 * audio_format.channel_count if counted else 0
+        self.rate = audio_format.sample_rate_hertz if counted else 0
         self._limit = int(limit_s * self.rate)
         self.received = accepted
         self._gap_said = False

@@ -69,9 +69,9 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
             raise ServiceUnavailableError("The orchestrator is still starting.")
         return self._open[1]
 
-    async def RunSession(  # noqa: N802 - the contract's name
+    async def RunSession(
         self,
-        request_iterator: Requests,  # type: ignore[override]
+        request_iterator: Requests,
         context: Context,
     ) -> AsyncIterator[orchestrator_service_pb2.RunSessionResponse]:
         """Carry one client's side of a session."""
@@ -99,7 +99,7 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
             await asyncio.wait({reading})
             live.detach(outbox)
 
-    async def HandleTurn(  # noqa: N802 - the contract's name
+    async def HandleTurn(
         self, request: orchestrator_service_pb2.HandleTurnRequest, context: Context
     ) -> orchestrator_service_pb2.HandleTurnResponse:
         """Run one typed turn and return the whole answer."""
@@ -112,7 +112,7 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         done = await live.inputs.submit_text(request.text)
         return await summarise(live.session, after, done)
 
-    async def OpenSession(  # noqa: N802 - the contract's name
+    async def OpenSession(
         self, request: orchestrator_service_pb2.OpenSessionRequest, context: Context
     ) -> orchestrator_service_pb2.OpenSessionResponse:
         """Make a session."""
@@ -123,7 +123,7 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         session = live.session.conversation.session
         return orchestrator_service_pb2.OpenSessionResponse(session=session)
 
-    async def DescribeSession(  # noqa: N802 - the contract's name
+    async def DescribeSession(
         self, request: orchestrator_service_pb2.DescribeSessionRequest, context: Context
     ) -> orchestrator_service_pb2.DescribeSessionResponse:
         """Return one session."""
@@ -131,7 +131,7 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         session = live.session.conversation.session
         return orchestrator_service_pb2.DescribeSessionResponse(session=session)
 
-    async def FindSessions(  # noqa: N802 - the contract's name
+    async def FindSessions(
         self, request: orchestrator_service_pb2.FindSessionsRequest, context: Context
     ) -> orchestrator_service_pb2.FindSessionsResponse:
         """Return sessions, the one that changed last first."""
