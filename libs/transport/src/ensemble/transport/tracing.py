@@ -103,20 +103,21 @@ class TracingInterceptor:
     """
 
     def __init__(self, provider: trace.TracerProvider | None = None) -> None:
-        self._provided = provider is not None
         self._tracer = trace.get_tracer("ensemble.transport", tracer_provider=provider)
 
     def intercept(self, outgoing: Outgoing) -> Begun | None:
         """Start the span; it ends with the call."""
-        traced = self._provided or tracing_is_on()
-        if not traced or not is_traced(outgoing.method):
-            current = trace.get_current_span().get_span_context()
-            if current.is_valid:
-                inject(outgoing.metadata, current)
+        if is_traced(outgoing.method):
+            name, attributes = span_identity(outgoing.method)
+            # Without a provider this costs nothing and returns the span around it, if any.
+            span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+        else:
+            span = trace.get_current_span()
+        context = span.get_span_context()
+        if context.is_valid:
+            inject(outgoing.metadata, context)
+        if not span.is_recording() or not is_traced(outgoing.method):
             return None
-        name, attributes = span_identity(outgoing.method)
-        span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
-        inject(outgoing.metadata, span.get_span_context())
 
         def begun(call: grpc.aio.Call | None) -> None:
             if call is None:
