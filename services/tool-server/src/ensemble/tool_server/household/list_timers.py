@@ -30,7 +30,7 @@ class ListTimers(Tool[Nothing, ListTimersResult]):
         "how many timers (are running|are set|are there|do i have)",
         "(are there|do i have) any timers [running]",
         "is (the|a|my) timer [still] running",
-        "how (much time|long) is left [on the timer|on my timer]",
+        "how (much time|long) is left on (the|my) timer",
         "how much longer does the timer run",
         "when (does|will) the timer (ring|end)",
         "check (the|my) timer",

@@ -45,10 +45,10 @@ class Recall(Tool[RecallArguments, RecallResult]):
     read_only = True
     examples = ('{"subject": "car key"}',)
     utterances = (
-        "[please] where (is|are) (the|my) {subject}",
+        "where is (the|my) {subject}",
         "where did i put (the|my) {subject}",
         "where did i leave (the|my) {subject}",
-        "(do you know|can you tell me|tell me) where (the|my) {subject} (is|are)",
+        "(do you know|can you tell me|tell me) where (the|my) {subject} is",
         "what is (the|my) {subject}",
         "what do you know about (the|my) {subject}",
         "what did i (say|tell you) about (the|my) {subject}",

@@ -59,7 +59,6 @@ class Remember(Tool[RememberArguments, RememberResult]):
     examples = ('{"subject": "car key", "fact": "in the drawer"}',)
     utterances = (
         "[please] remember [that] (the|my) {subject} is {fact} [please]",
-        "[please] remember [that] (the|my) {subject} are {fact}",
         "[please] remember [that] i put (the|my) {subject} {fact}",
         "(can|could) you remember that (the|my) {subject} is {fact}",
         "(note|make a note) that (the|my) {subject} is {fact}",
