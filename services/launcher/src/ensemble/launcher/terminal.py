@@ -30,6 +30,10 @@ class Chat:
         self._answering = False
         self._stopping = False
         self._fresh_line = True
+        # A script that pipes its lines waits for each answer; a person may interrupt one.
+        self._person = sys.stdin.isatty()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._conversation: Conversation | None = None
         self._leave = asyncio.Event()
 
@@ -84,14 +88,19 @@ class Chat:
     async def _send_lines(self, conversation: Conversation) -> None:
         while True:
             if not self._answering:
-                self._write(_PROMPT)
+                self._prompt()
             line = await self._lines.get()
             self._fresh_line = True
             if line is None or line.strip() in ("/quit", "/exit"):
+                if not self._person:
+                    await self._idle.wait()
                 self._leave.set()
                 return
             if line.strip():
+                if not self._person:
+                    await self._idle.wait()
                 self._answering = True
+                self._idle.clear()
                 await conversation.send_text(line.strip())
 
     async def _print_events(self, conversation: Conversation) -> None:
@@ -111,7 +120,8 @@ class Chat:
         elif kind == "notice":
             self._end_line()
             self._write(f"* {event.notice.text}\n")
-            self._write(_PROMPT if not self._answering else "")
+            if not self._answering:
+                self._prompt()
         elif kind == "error":
             self._end_line()
             print(f"[{event.error.message}]", file=sys.stderr)
@@ -123,7 +133,8 @@ class Chat:
             self._write(f"[{done.error.message}]")
         self._end_line()
         self._answering = self._stopping = False
-        self._write(_PROMPT)
+        self._idle.set()
+        self._prompt()
 
     def _interrupt(self) -> None:
         if not self._answering or self._stopping or self._conversation is None:
@@ -144,6 +155,10 @@ class Chat:
             sys.stdout.write(text)
             sys.stdout.flush()
             self._fresh_line = text.endswith("\n")
+
+    def _prompt(self) -> None:
+        if self._person:
+            self._write(_PROMPT)
 
     def _end_line(self) -> None:
         if not self._fresh_line:
