@@ -71,14 +71,11 @@ class MarkerParser:
         self._held += text
         while self._held:
             if self._call is not None:
-                end = self._held.find(CALL_CLOSE)
-                cut = end if end >= 0 else len(self._held) - _partial(self._held, CALL_CLOSE)
-                yield from self._call.feed(self._held[:cut])
-                self._held = self._held[cut:]
-                if end < 0:
-                    return
-                self._held = self._held[len(CALL_CLOSE) :]
-                yield self._close_call()
+                held, self._held = self._held, ""
+                yield from self._call.feed(held)
+                if self._call.closed:
+                    self._held = self._call.rest
+                    yield self._close_call()
                 continue
             found = _MARKER.search(self._held)
             if found is None:
@@ -95,15 +92,20 @@ class MarkerParser:
             elif found[0] == DECLINE and not self._said:
                 self.declined = True
 
-    def finish(self) -> Iterator[str | ToolCallDelta | ToolCall]:
-        """Yield what the end of the text completes; a call cut short is dropped."""
+    def finish(self, *, cut_short: bool = False) -> Iterator[str | ToolCallDelta | ToolCall]:
+        """Yield what the end of the text completes.
+
+        Args:
+            cut_short: The model did not end by itself; half a call is then dropped.
+
+        Raises:
+            EngineFailedError: The model ended in the middle of a call.
+        """
         held, self._held = self._held, ""
-        if self._call is not None:
-            yield from self._call.feed(held)
-            if self._call.complete:
-                yield self._close_call()
-        else:
+        if self._call is None:
             yield from self._plain(held)
+        elif self._call.complete or not cut_short:
+            yield self._close_call()
 
     def _plain(self, text: str) -> Iterator[str]:
         text = self._space + text
@@ -156,18 +158,21 @@ class StopFilter:
 
 
 class _CallScanner:
-    """Reads the JSON inside one tool call as it is written."""
+    """Reads the JSON inside one tool call as it is written, up to its closing marker."""
 
     def __init__(self, call_id: str) -> None:
         self._call_id = call_id
         self._text = ""
         self._name = ""
-        self._start = -1
         self._at = 0
+        self._start = -1
         self._end = -1
+        self._told = 0
         self._depth = 0
         self._in_string = False
         self._escaped = False
+        self.closed = False
+        self.rest = ""
 
     @property
     def complete(self) -> bool:
@@ -183,17 +188,15 @@ class _CallScanner:
         self._text += text
         if len(self._text) > _MAX_CALL:
             raise _unreadable()
-        if self._start < 0:
-            head = _HEAD.match(self._text)
-            if head is None:
-                return
+        if self._start < 0 and (head := _HEAD.match(self._text)) is not None:
             self._name = head[1]
-            self._start = self._at = head.end()
-        before = self._at
-        if self._end < 0:
-            self._scan()
-            if self._at > before:
-                yield ToolCallDelta(self._call_id, self._name, self._text[before : self._at])
+            self._start = self._told = head.end()
+        self._scan()
+        if self._start >= 0:
+            until = self._end if self._end >= 0 else self._at
+            if until > self._told:
+                yield ToolCallDelta(self._call_id, self._name, self._text[self._told : until])
+                self._told = until
 
     def result(self) -> ToolCall:
         """Return the finished call."""
@@ -214,9 +217,8 @@ class _CallScanner:
         return ToolCall(self._call_id, name, arguments)
 
     def _scan(self) -> None:
-        for at in range(self._at, len(self._text)):
-            char = self._text[at]
-            self._at = at + 1
+        while self._at < len(self._text):
+            char = self._text[self._at]
             if self._in_string:
                 if self._escaped:
                     self._escaped = False
@@ -230,9 +232,19 @@ class _CallScanner:
                 self._depth += 1
             elif char in "}]":
                 self._depth -= 1
-                if self._depth == 0:
-                    self._end = self._at
+                if self._depth == 1 and self._end < 0 and 0 <= self._start <= self._at:
+                    self._end = self._at + 1
+            elif char == "<":
+                # Inside a string the marker would be text; here it ends the call.
+                marker = self._text[self._at : self._at + len(CALL_CLOSE)]
+                if marker == CALL_CLOSE:
+                    self.closed = True
+                    self.rest = self._text[self._at + len(CALL_CLOSE) :]
+                    self._text = self._text[: self._at]
                     return
+                if CALL_CLOSE.startswith(marker):
+                    return
+            self._at += 1
 
 
 def _is_object(text: str) -> bool:

@@ -11,6 +11,7 @@ from ensemble.core.errors import (
     ContextTooLongError,
     EngineFailedError,
     EnsembleError,
+    InvalidArgumentError,
     ModelNotFoundError,
     ModelUnavailableError,
     RateLimitedError,
@@ -36,6 +37,7 @@ from ensemble.model_router.pricing import Price
 
 _log = structlog.get_logger(__name__)
 
+_NO_FAULT = (ContextTooLongError, InvalidArgumentError, RateLimitedError)
 _ADVICE = "Put a GGUF into the models folder or set LLM_URL."
 
 
@@ -105,7 +107,7 @@ class Router:
                 raise EngineFailedError("The model stopped without saying why.")
             except EnsembleError as error:
                 _log.warning("model failed", model=route.model.name, reason=error.reason)
-                if not isinstance(error, ContextTooLongError | RateLimitedError):
+                if not isinstance(error, _NO_FAULT):
                     route.circuit.failed()
                 turn.failed(error)
                 if turn.calls:

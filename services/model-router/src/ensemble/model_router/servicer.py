@@ -1,5 +1,6 @@
 """The contract's side of the model router."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,6 +17,7 @@ from ensemble.v1 import model_router_service_pb2 as pb
 from ensemble.v1 import model_router_service_pb2_grpc as pb_grpc
 
 _PAGE = 100
+_START_WAIT = 30.0
 
 
 class ModelRouterServicer(pb_grpc.ModelRouterServiceServicer):
@@ -39,7 +41,11 @@ class ModelRouterServicer(pb_grpc.ModelRouterServiceServicer):
         """Answer one conversation; the state machine is in the contract."""
         if self._draining:
             raise DrainingError
-        first = await anext(aiter(request_iterator), None)
+        try:
+            async with asyncio.timeout(_START_WAIT):
+                first = await anext(aiter(request_iterator), None)
+        except TimeoutError:
+            raise WrongFirstMessageError("No start came.") from None
         if first is None or first.WhichOneof("event") != "start":
             raise WrongFirstMessageError("The first message of a chat must be its start.")
         stream = ChatStream(self._router, first, request_iterator)

@@ -41,7 +41,8 @@ class Answer:
     def finish(self, stop: StopReason, usage: TokenUsage) -> Iterator[ModelEvent]:
         """Take the end; yields what was held back and the ``Finished``."""
         if stop is not StopReason.CANCELLED:
-            yield from self._events(self._parser.finish(), 0)
+            cut_short = stop is StopReason.MAX_OUTPUT_TOKENS
+            yield from self._events(self._parser.finish(cut_short=cut_short), 0)
         if stop is StopReason.COMPLETED and self.wants_tool:
             stop = StopReason.TOOL_CALLS
         yield Finished(stop, usage, declined=self._parser.declined or self.refused)

@@ -2,6 +2,7 @@
 
 import codecs
 import ctypes
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from ensemble.model_router.markers import CALL_OPEN, MARKERS, StopFilter
 _log = structlog.get_logger(__name__)
 
 _MAX_SAMPLERS = 16
+_BATCH = 128
+"""Prompt tokens read between two looks at whether the caller still wants them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +52,18 @@ class LlamaEngine:
         import llama_cpp
 
         self._api: Any = llama_cpp
+        logging.getLogger("llama-cpp-python").setLevel(logging.ERROR)
+        trained = _trained_context(llama_cpp, path)
         try:
             self._llama: Any = llama_cpp.Llama(
-                str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
+                str(path),
+                n_ctx=min(context, trained or context),
+                n_threads=threads,
+                n_threads_batch=threads,
+                verbose=False,
             )
-            trained = self._llama._model.n_ctx_train()
-            if 0 < trained < context:
-                self._llama.close()
-                self._llama = llama_cpp.Llama(
-                    str(path), n_ctx=trained, n_threads=threads, n_threads_batch=threads,
-                    verbose=False,
-                )  # fmt: skip
         except (ValueError, RuntimeError, AssertionError, OSError, MemoryError):
-            raise ModelUnavailableError(
-                f"The model file {path.name} cannot be loaded: it is damaged or of an unknown kind."
-            ) from None
+            raise _not_loadable(path) from None
         self._vocab = llama_cpp.llama_model_get_vocab(self._llama.model)
         self._size = llama_cpp.llama_vocab_n_tokens(self._vocab)
         self._context = int(self._llama.n_ctx())
@@ -113,7 +113,9 @@ class LlamaEngine:
         if stopped():
             return Generated(StopReason.CANCELLED, TokenUsage())
         limit = min(call.max_output_tokens or room, room)
-        cached = self._read(prompt)
+        cached = self._read(prompt, stopped)
+        if stopped():
+            return Generated(StopReason.CANCELLED, TokenUsage(self._llama.n_tokens, 0, cached))
         sampling = Sampling(self._api, self._llama, self._chain(call), lambda: self._grammar(call))
         try:
             sampling.follow_text(call.committed_text)
@@ -158,7 +160,7 @@ class LlamaEngine:
             raise EngineFailedError("The model's chat template writes an empty prompt.")
         return tokens
 
-    def _read(self, prompt: list[int]) -> int:
+    def _read(self, prompt: list[int], stopped: Callable[[], bool]) -> int:
         """Bring the model to the end of the prompt; return how many tokens it still knew."""
         llama = self._llama
         known = 0
@@ -170,7 +172,10 @@ class LlamaEngine:
             llama.n_tokens = known
         else:
             llama.reset()
-        llama.eval(prompt[known:])
+        for at in range(known, len(prompt), _BATCH):
+            if stopped():
+                break
+            llama.eval(prompt[at : at + _BATCH])
         return known
 
     def _chain(self, call: Call) -> Any:
@@ -184,7 +189,7 @@ class LlamaEngine:
         if not call.temperature:
             api.llama_sampler_chain_add(chain, api.llama_sampler_init_greedy())
             return chain
-        seed = api.LLAMA_DEFAULT_SEED if call.seed is None else call.seed & 0xFFFFFFFE
+        seed = api.LLAMA_DEFAULT_SEED if call.seed is None else call.seed % api.LLAMA_DEFAULT_SEED
         for sampler in (
             api.llama_sampler_init_top_k(40),
             api.llama_sampler_init_top_p(0.95, 1),
@@ -254,6 +259,33 @@ class LlamaEngine:
     def _single_token(self, text: str) -> int | None:
         tokens = self._llama.tokenize(text.encode(), add_bos=False, special=True)
         return tokens[0] if len(tokens) == 1 else None
+
+
+def _trained_context(api: Any, path: Path) -> int:
+    """Return how many tokens the model was trained to read together; 0 when it does not say."""
+    parameters = api.llama_model_default_params()
+    parameters.vocab_only = True
+    model = api.llama_model_load_from_file(str(path).encode(), parameters)
+    if not model:
+        raise _not_loadable(path)
+    try:
+        kind = _metadata(api, model, "general.architecture")
+        length = _metadata(api, model, f"{kind}.context_length")
+        return int(length) if length.isdecimal() else 0
+    finally:
+        api.llama_model_free(model)
+
+
+def _metadata(api: Any, model: Any, key: str) -> str:
+    buffer = ctypes.create_string_buffer(128)
+    api.llama_model_meta_val_str(model, key.encode(), buffer, len(buffer))
+    return buffer.value.decode(errors="replace")
+
+
+def _not_loadable(path: Path) -> ModelUnavailableError:
+    return ModelUnavailableError(
+        f"The model file {path.name} cannot be loaded: it is damaged or of an unknown kind."
+    )
 
 
 class _Writer:

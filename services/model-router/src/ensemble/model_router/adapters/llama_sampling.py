@@ -85,11 +85,13 @@ class Sampling:
         before = self._utf8.getstate()
         try:
             self._utf8.decode(piece)
+            pending = self._utf8.getstate()[0]
+            # Half a surrogate: the decoder would only notice at the next byte.
+            return not (pending[:1] == b"\xed" and pending[1:] >= b"\xa0")
         except UnicodeDecodeError:
             return False
         finally:
             self._utf8.setstate(before)
-        return True
 
     def _choose(self, piece_of: Callable[[int], bytes]) -> int:
         """Weigh all tokens and return one that fits."""

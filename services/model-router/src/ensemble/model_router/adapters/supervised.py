@@ -216,6 +216,8 @@ class SupervisedLlamaModel:
 async def _end(
     child: asyncio.subprocess.Process | None, channel: grpc.aio.Channel | None, folder: Path
 ) -> None:
+    if channel is not None:
+        await channel.close()
     if child is not None and child.returncode is None:
         assert child.stdin is not None
         child.stdin.close()
@@ -225,8 +227,6 @@ async def _end(
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
-    if channel is not None:
-        await channel.close()
     shutil.rmtree(folder, ignore_errors=True)
 
 
