@@ -41,8 +41,11 @@ class Tools(Protocol):
         """Run one tool. ``patient`` waits a while for a server that is restarting."""
 
 
-class Synthesis(AsyncIterator[tts_service_pb2.SynthesizeResponse], Protocol):
-    """One text being spoken."""
+class Synthesis(Protocol):
+    """One text being spoken; iterating it yields what the synthesiser says."""
+
+    def __aiter__(self) -> AsyncIterator[tts_service_pb2.SynthesizeResponse]:
+        """Return itself."""
 
     async def say(self, text: str) -> None:
         """Add text."""
@@ -63,8 +66,11 @@ class Synthesizer(Protocol):
         """Begin to speak."""
 
 
-class Recognition(AsyncIterator[stt_service_pb2.RecognizeResponse], Protocol):
-    """One stream of audio being listened to."""
+class Recognition(Protocol):
+    """One stream of audio being listened to; iterating it yields what is heard."""
+
+    def __aiter__(self) -> AsyncIterator[stt_service_pb2.RecognizeResponse]:
+        """Return itself."""
 
     async def feed(self, data: bytes) -> None:
         """Add audio; waits while the recogniser is behind."""

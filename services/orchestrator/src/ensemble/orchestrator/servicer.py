@@ -23,6 +23,7 @@ from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.summary import summarise
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, trusted
 from ensemble.transport.heartbeat import watch, with_heartbeats
+from ensemble.transport.streams import until_half_close
 from ensemble.v1 import (
     orchestrator_service_pb2,
     orchestrator_service_pb2_grpc,
@@ -193,7 +194,7 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
     async def _read(self, requests: Requests, live: Live, outbox: Outbox) -> None:
         """Take in what the client sends, until it has nothing more to say or is gone."""
         try:
-            async for request in _alive(requests):
+            async for request in until_half_close(_alive(requests)):
                 await live.inputs.handle(request.event, outbox)
             await live.inputs.finish()
             outbox.end()
