@@ -2,6 +2,7 @@
 
 import asyncio
 import enum
+from collections.abc import Awaitable
 
 from ensemble.core.errors import DrainingError, ServiceUnavailableError
 from ensemble.runtime.interceptors.chain import Call, Layer
@@ -60,10 +61,25 @@ class Admission(Layer):
         """Wait until no call is open."""
         await self._idle.wait()
 
-    async def enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> Awaitable[None] | None:
         """Count the call in, or refuse it."""
         if self.state is State.STARTING:
-            await self._wait()
+            return self._enter_later()
+        self._admit()
+        return None
+
+    async def _enter_later(self) -> None:
+        try:
+            async with asyncio.timeout(self._start_wait):
+                await self.settled()
+        except TimeoutError:
+            raise ServiceUnavailableError(
+                f"{self._service} is still starting; try again.",
+                metadata={"service": self._service},
+            ) from None
+        self._admit()
+
+    def _admit(self) -> None:
         if self.state is State.DRAINING:
             raise DrainingError(metadata={"service": self._service})
         if self.state is not State.SERVING:
@@ -79,13 +95,3 @@ class Admission(Layer):
         self._open -= 1
         if not self._open:
             self._idle.set()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._start_wait):
-                await self.settled()
-        except TimeoutError:
-            raise ServiceUnavailableError(
-                f"{self._service} is still starting; try again.",
-                metadata={"service": self._service},
-            ) from None

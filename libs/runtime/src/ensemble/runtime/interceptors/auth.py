@@ -1,26 +1,27 @@
 """Who calls."""
 
+from collections.abc import Awaitable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from ensemble.runtime.interceptors.chain import Call, Layer
 from ensemble.runtime.service import Authenticator
 from ensemble.transport import context
 
+_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 class TrustedCaller(Layer):
     """Takes tenant and principal as the gateway set them: for services behind the gateway."""
 
-    async def enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> None:
         """Set the context variable of the call's task."""
-        context.trusted.set(
-            MappingProxyType(
-                {
-                    key: value
-                    for key, value in call.metadata.items()
-                    if key.startswith(context.TRUSTED_PREFIX) and isinstance(value, str)
-                }
-            )
-        )
+        trusted = {
+            key: value
+            for key, value in call.metadata.items()
+            if key.startswith(context.TRUSTED_PREFIX) and isinstance(value, str)
+        }
+        context.trusted.set(MappingProxyType(trusted) if trusted else _NOBODY)
 
 
 class AuthenticatedCaller(Layer):
@@ -33,8 +34,11 @@ class AuthenticatedCaller(Layer):
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
 
-    async def enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> Awaitable[None]:
         """Set the context variable of the call's task, or refuse the call."""
+        return self._ask(call)
+
+    async def _ask(self, call: Call) -> None:
         claims = {
             key: value
             for key, value in call.metadata.items()

@@ -9,14 +9,15 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import grpc
 
-from ensemble.runtime.interceptors.errors import ErrorTranslation, code_of
+from ensemble.runtime.interceptors.errors import code_of, end_call
 
 # Quoted: the class takes parameters in its stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 
 
@@ -27,24 +28,16 @@ class Call:
         method: Full name, such as ``/ensemble.v1.SttService/Recognize``.
         metadata: What came with the call; of a repeated key, the last value.
         context: The call's own context.
-        unary: Whether the call has one response.
         code: How it ended; set before the layers are left.
+        values: What the layers know of the call, each by a key of its own.
     """
 
-    __slots__ = ("code", "context", "metadata", "method", "unary", "values")
+    __slots__ = ("code", "context", "metadata", "method", "values")
 
-    def __init__(
-        self,
-        method: str,
-        metadata: dict[str, str | bytes],
-        context: grpc.aio.ServicerContext[Any, Any],
-        *,
-        unary: bool,
-    ) -> None:
+    def __init__(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         self.method = method
-        self.metadata = metadata
+        self.metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
         self.context = context
-        self.unary = unary
         self.code = grpc.StatusCode.OK
         self.values: dict[object, Any] = {}
 
@@ -55,10 +48,15 @@ class Call:
 
 
 class Layer:
-    """One concern around every call. A layer keeps what it knows of a call in ``call.values``."""
+    """One concern around every call."""
 
-    async def enter(self, call: Call) -> None:
-        """Begin; an exception refuses the call, and this layer is then not left."""
+    def enter(self, call: Call) -> Awaitable[None] | None:
+        """Begin, or return what to wait for until it is begun; raising refuses the call.
+
+        A layer that has refused a call is not left. Most layers have nothing to wait for, and
+        a coroutine for each of them would cost every call.
+        """
+        return None
 
     def leave(self, call: Call) -> None:
         """End, in the reverse order; ``call.code`` says how. Never raises."""
@@ -66,6 +64,8 @@ class Layer:
 
 RequestCheck = Callable[[Any], None]
 """Raises when a request message is not acceptable."""
+
+_HANDLERS_KEPT: Final = 256
 
 
 class ServerChain(grpc.aio.ServerInterceptor):
@@ -81,106 +81,100 @@ class ServerChain(grpc.aio.ServerInterceptor):
     def __init__(self, layers: Sequence[Layer], check: RequestCheck | None = None) -> None:
         self._layers = tuple(layers)
         self._check = check
-        self._errors = ErrorTranslation()
+        self._wrapped: dict[int, tuple[Handler, Handler]] = {}
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> "Handler | None":
         """Return the method's handler with the layers around it."""
         handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        # A server returns the same handler for a method each time. It is kept with its
+        # wrapped self, so that its identity is not given to another meanwhile.
+        known = self._wrapped.get(id(handler))
+        if known is not None:
+            return known[1]
         method = handler_call_details.method
-        if handler is None or method.startswith("/grpc."):
+        if method.startswith("/grpc."):
             return handler
-        metadata = dict(handler_call_details.invocation_metadata or ())
-        if handler.response_streaming:
-            return self._streaming(handler, method, metadata)
-        return self._unary(handler, method, metadata)
-
-    def _unary(
-        self,
-        handler: Handler,
-        method: str,
-        metadata: dict[str, str | bytes],
-    ) -> Handler:
-        inner: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
-
-        async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            call = Call(method, metadata, context, unary=True)
-
-            async def body() -> Any:
-                return await inner(self._checked(request, handler.request_streaming), context)
-
-            return await self._run(call, body)
-
-        make: Any = (
-            grpc.stream_unary_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_unary_rpc_method_handler
-        )
-        wrapped: Handler = make(serve, handler.request_deserializer, handler.response_serializer)
+        if len(self._wrapped) >= _HANDLERS_KEPT:
+            self._wrapped.clear()
+        wrapped = self._wrap(handler, method)
+        self._wrapped[id(handler)] = (handler, wrapped)
         return wrapped
 
-    def _streaming(
-        self,
-        handler: Handler,
-        method: str,
-        metadata: dict[str, str | bytes],
-    ) -> Handler:
-        inner: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
+    def _wrap(self, handler: Handler, method: str) -> Handler:
+        many = handler.request_streaming
+        if handler.response_streaming:
+            inner: Any = handler.stream_stream if many else handler.unary_stream
+            make: Any = (
+                grpc.stream_stream_rpc_method_handler
+                if many
+                else grpc.unary_stream_rpc_method_handler
+            )
 
-        # Writes instead of yielding: when the client leaves, the cancellation then arrives
-        # here, and the handler's generator is closed at once and in its own task. A generator
-        # left at its yield would be closed later, in another task, by the collector.
-        async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            call = Call(method, metadata, context, unary=False)
-
-            async def body() -> None:
-                responses = inner(self._checked(request, handler.request_streaming), context)
+            # Writes instead of yielding: when the client leaves, the cancellation then arrives
+            # here, and the handler's generator is closed at once and in its own task. A
+            # generator left at its yield would be closed later, in another task, by the
+            # collector.
+            async def respond(request: Any, context: Context) -> Any:
+                responses = inner(self._checked(request, many), context)
                 if inspect.isawaitable(responses):
                     await responses
-                    return
-                async with contextlib.aclosing(responses):
-                    try:
-                        async for response in responses:
-                            await context.write(response)
-                    except asyncio.CancelledError as cancellation:
-                        # The generator may stand at a yield; it is to see the cancellation
-                        # there as it would anywhere else.
-                        with contextlib.suppress(StopAsyncIteration):
-                            await responses.athrow(cancellation)
-                        raise
+                else:
+                    await _write_all(responses, context)
+        else:
+            inner = handler.stream_unary if many else handler.unary_unary
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if many
+                else grpc.unary_unary_rpc_method_handler
+            )
 
-            await self._run(call, body)
+            async def respond(request: Any, context: Context) -> Any:
+                return await inner(self._checked(request, many), context)
 
-        make: Any = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.request_streaming
-            else grpc.unary_stream_rpc_method_handler
-        )
+        async def serve(request: Any, context: Context) -> Any:
+            call = Call(method, context)
+            entered = 0
+            try:
+                for layer in self._layers:
+                    waiting = layer.enter(call)
+                    if waiting is not None:
+                        await waiting
+                    entered += 1
+                return await respond(request, context)
+            except (Exception, asyncio.CancelledError) as error:
+                call.code = code_of(error, context)
+                await end_call(method, context, error)
+            finally:
+                for layer in reversed(self._layers[:entered]):
+                    layer.leave(call)
+
         wrapped: Handler = make(serve, handler.request_deserializer, handler.response_serializer)
         return wrapped
 
-    async def _run(self, call: Call, body: Callable[[], Awaitable[Any]]) -> Any:
-        entered = 0
-        try:
-            for layer in self._layers:
-                await layer.enter(call)
-                entered += 1
-            return await body()
-        except (Exception, asyncio.CancelledError) as error:
-            call.code = code_of(error, call.context)
-            await self._errors.end(call.method, call.context, error)
-        finally:
-            for layer in reversed(self._layers[:entered]):
-                layer.leave(call)
-
-    def _checked(self, request: Any, streaming: bool) -> Any:
+    def _checked(self, request: Any, many: bool) -> Any:
         if self._check is None:
             return request
-        if streaming:
+        if many:
             return _CheckedRequests(request, self._check)
         self._check(request)
         return request
+
+
+async def _write_all(responses: Any, context: Context) -> None:
+    async with contextlib.aclosing(responses):
+        try:
+            async for response in responses:
+                await context.write(response)
+        except asyncio.CancelledError as cancellation:
+            # The generator may stand at a yield; it is to see the cancellation there as it
+            # would anywhere else.
+            with contextlib.suppress(StopAsyncIteration):
+                await responses.athrow(cancellation)
+            raise
 
 
 class _CheckedRequests:

@@ -22,7 +22,7 @@ class RequestId(Layer):
     def __init__(self, service: str) -> None:
         self._service = service
 
-    async def enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> None:
         """Set the context variables of the call's task; they end with it."""
         given = call.text(context.REQUEST_ID_KEY)
         # An id that is not one would go into every log line of the call.
@@ -34,7 +34,7 @@ class RequestId(Layer):
 class DeadlineBudget(Layer):
     """Notes when the call ends, so that nested calls get no more time than is left."""
 
-    async def enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> None:
         """Set the context variable of the call's task."""
         remaining = call.context.time_remaining()
         ends = None if remaining is None else asyncio.get_running_loop().time() + remaining

@@ -34,37 +34,37 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _UNKNOWN: Final = grpc.StatusCode.UNKNOWN
 
 
-class ErrorTranslation:
-    """Ends calls that failed. Always the outermost of all that is around a handler."""
+async def end_call(
+    method: str,
+    context: grpc.aio.ServicerContext[Any, Any],
+    error: Exception | asyncio.CancelledError,
+) -> None:
+    """End a call that failed with the status of ``error``. Raises, as gRPC's own abort does.
 
-    async def end(
-        self,
-        method: str,
-        context: grpc.aio.ServicerContext[Any, Any],
-        error: Exception | asyncio.CancelledError,
-    ) -> None:
-        """End the call with the status of ``error``. Raises, as gRPC's own abort does."""
-        if isinstance(error, (grpc.aio.AbortError, grpc.aio.InternalError)):
-            # The handler chose its status itself, or the client is gone.
-            raise error
-        if isinstance(error, asyncio.CancelledError):
-            await self._end_cancelled(context, error)
-            return
-        await _abort(context, _public(method, error))
+    Belongs outermost of all that is around a handler.
+    """
+    if isinstance(error, (grpc.aio.AbortError, grpc.aio.InternalError)):
+        # The handler chose its status itself, or the client is gone.
+        raise error
+    if isinstance(error, asyncio.CancelledError):
+        await _end_cancelled(context, error)
+        return
+    await _abort(context, _public(method, error))
 
-    async def _end_cancelled(
-        self, context: grpc.aio.ServicerContext[Any, Any], error: asyncio.CancelledError
-    ) -> None:
-        # gRPC sends nothing when a cancellation leaves the handler, and the client would wait
-        # until its own deadline. The client may be there still: a handler can be cancelled by
-        # the service itself, or let out the cancellation of something it waited for.
-        task = asyncio.current_task()
-        while task is not None and task.cancelling():
-            task.uncancel()
-        try:
-            await _abort(context, CancelledError())
-        except grpc.aio.InternalError:
-            raise error from None
+
+async def _end_cancelled(
+    context: grpc.aio.ServicerContext[Any, Any], error: asyncio.CancelledError
+) -> None:
+    # gRPC sends nothing when a cancellation leaves the handler, and the client would wait
+    # until its own deadline. The client may be there still: a handler can be cancelled by
+    # the service itself, or let out the cancellation of something it waited for.
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+    try:
+        await _abort(context, CancelledError())
+    except grpc.aio.InternalError:
+        raise error from None
 
 
 def _public(method: str, error: Exception) -> EnsembleError:

@@ -18,7 +18,7 @@ class ServedCalls(Layer):
     def __init__(self, meter: CallMeter) -> None:
         self._meter = meter
 
-    async def enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> None:
         """Count the call as open."""
         call.values[_STARTED] = time.perf_counter()
         self._meter.begin(call.method)

@@ -21,7 +21,7 @@ class Tracing(Layer):
     def __init__(self) -> None:
         self._tracer = trace.get_tracer("ensemble.runtime")
 
-    async def enter(self, call: Call) -> None:
+    def enter(self, call: Call) -> None:
         """Start the span, or without a tracer only take over the caller's trace."""
         parent = extract(call.metadata.items())
         if not tracing_is_on() or not is_traced(call.method):
