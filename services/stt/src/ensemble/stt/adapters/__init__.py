@@ -1,0 +1,1 @@
+"""Engines behind the ports; each imports its library only when it is loaded."""

@@ -1,0 +1,1 @@
+"""What may be said to a tool, as a finite automaton built from its schema and utterances."""

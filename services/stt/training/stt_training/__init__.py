@@ -1,0 +1,1 @@
+"""Tuning and evaluation of the recogniser; nothing that runs needs it."""
