@@ -5,15 +5,13 @@ from typing import Any
 
 import grpc
 
-from ensemble.transport.inproc.call import (
-    Deserializer,
+from ensemble.transport.inproc.call import Deserializer, Serializer, serialize
+from ensemble.transport.inproc.call_shapes import (
     InProcessStreamStreamCall,
     InProcessStreamUnaryCall,
     InProcessUnaryStreamCall,
     InProcessUnaryUnaryCall,
     RequestIterator,
-    Serializer,
-    serialize,
 )
 from ensemble.transport.inproc.metadata import MetadataLike
 from ensemble.transport.inproc.rpc import Rpc
