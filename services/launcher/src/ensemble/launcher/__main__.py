@@ -8,6 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+# The supervisor starts processes; gRPC's fork handlers only add noise to that. Read by gRPC when
+# it is imported, so it must be set before.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES
 

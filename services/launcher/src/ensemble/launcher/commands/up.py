@@ -108,7 +108,11 @@ async def _all_serving(names: tuple[str, ...]) -> None:
         try:
             async with client() as gateway:
                 rows = await gateway.status()
-            late = ", ".join(f"{row.name} ({row.state})" for row in rows if row.state != "serving")
+            late = ", ".join(
+                f"{row.name} ({row.state})"
+                for row in rows
+                if row.name in names and row.state != "serving"
+            )
             if not late:
                 return
         except EnsembleError as error:
