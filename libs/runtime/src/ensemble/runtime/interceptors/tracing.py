@@ -6,7 +6,14 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from ensemble.runtime.interceptors.chain import Call, Layer
-from ensemble.transport.tracing import end_span, extract, is_traced, span_identity, tracing_is_on
+from ensemble.transport.tracing import (
+    TRACEPARENT,
+    end_span,
+    extract,
+    is_traced,
+    span_identity,
+    tracing_is_on,
+)
 
 _SPAN: Final = object()
 
@@ -23,7 +30,7 @@ class Tracing(Layer):
 
     def enter(self, call: Call) -> None:
         """Start the span, or without a tracer only take over the caller's trace."""
-        parent = extract(call.metadata.items())
+        parent = extract(call.metadata.items()) if TRACEPARENT in call.metadata else None
         if not tracing_is_on() or not is_traced(call.method):
             if parent is not None:
                 otel_context.attach(parent)

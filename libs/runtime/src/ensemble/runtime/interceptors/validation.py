@@ -1,26 +1,22 @@
 """Holds each request message against the rules in its proto (protovalidate)."""
 
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.message import Message
 
 from ensemble.core.errors import InvalidArgumentError
-
-# The tag of field 1159, length-delimited: the extensions (buf.validate.field), .message and
-# .oneof. They are not registered here, so options carry them as unknown bytes, which is enough
-# to see that a message has rules.
-_RULES_TAG: Final = bytes.fromhex("ba48")
+from ensemble.runtime.interceptors.quick_rules import Plan, plan_of
 
 
 class Validation:
-    """A check of request messages. Types without rules cost one look-up in a table.
+    """A check of request messages.
 
-    The validator is made when the first message that has rules arrives: its engine takes
-    15 MB, which a process that serves nobody yet need not have.
+    The engine is made when the first message comes that the quick rules leave open: it takes
+    15 MB, which a process whose callers keep to the contract need not have.
     """
 
     def __init__(self) -> None:
-        self._has_rules: dict[str, bool] = {}
+        self._plans: dict[str, Plan] = {}
         self._validator: Any = None
 
     def __call__(self, message: Any) -> None:
@@ -28,11 +24,8 @@ class Validation:
         if not isinstance(message, Message):
             return
         descriptor = message.DESCRIPTOR
-        has_rules = self._has_rules.get(descriptor.full_name)
-        if has_rules is None:
-            has_rules = _carries_rules(descriptor, set())
-            self._has_rules[descriptor.full_name] = has_rules
-        if not has_rules:
+        plan = self._plans.get(descriptor.full_name) or plan_of(descriptor, self._plans)
+        if not plan.has_rules or plan.surely_met_by(message):
             return
         violations = self._collect(message)
         if violations:
@@ -61,17 +54,3 @@ def _path(field: Any) -> str:
         if subscript is not None and subscript.field == "index":
             path += f"[{subscript.value}]"
     return path
-
-
-def _carries_rules(descriptor: Any, seen: set[str]) -> bool:
-    """Return whether ``descriptor`` or a message inside it has rules."""
-    if descriptor.full_name in seen or descriptor.full_name.startswith("google."):
-        return False
-    seen.add(descriptor.full_name)
-    for part in (descriptor, *descriptor.fields, *descriptor.oneofs):
-        if part.has_options and _RULES_TAG in part.GetOptions().SerializeToString():
-            return True
-    return any(
-        field.message_type is not None and _carries_rules(field.message_type, seen)
-        for field in descriptor.fields
-    )
