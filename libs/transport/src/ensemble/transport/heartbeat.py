@@ -121,6 +121,7 @@ async def with_heartbeats(
                 yield event
         await source  # raises what ended the events
     finally:
+        handover.close()
         source.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await source
@@ -135,6 +136,8 @@ class _Handover(Generic[Event]):
         self._taken: asyncio.Future[None] | None = None
         self._arrival: asyncio.Future[None] | None = None
         self._over = False
+        self._due = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_over(self) -> bool:
@@ -158,18 +161,34 @@ class _Handover(Generic[Event]):
     async def take(self, limit: float) -> Event | None:
         """Return the next event; None when none came within ``limit`` or all have come."""
         if self._event is None and not self._over:
+            self._due = self._loop.time() + limit
+            if self._timer is None:
+                self._timer = self._loop.call_at(self._due, self._check)
             arrival = self._arrival = self._loop.create_future()
-            timer = self._loop.call_later(limit, _resolve, arrival)
             try:
                 await arrival
             finally:
-                timer.cancel()
                 self._arrival = None
         event, self._event = self._event, None
         if self._taken is not None:
             _resolve(self._taken)
             self._taken = None
         return event
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _check(self) -> None:
+        # One timer serves the whole stream: it is moved when it fires, not for each event.
+        self._timer = None
+        if self._arrival is None:
+            return
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._check)
+        else:
+            _resolve(self._arrival)
 
     def _wake(self) -> None:
         if self._arrival is not None:
