@@ -9,7 +9,7 @@ from typing import Any
 from ensemble.client.answers import Answer, AnswerBuilder
 from ensemble.client.client import EnsembleClient
 from ensemble.client.conversation import Conversation, raise_failed
-from ensemble.core.errors import InvalidAudioError, PeerLostError
+from ensemble.core.errors import DeadlineExceededError, InvalidAudioError, PeerLostError
 from ensemble.v1 import common_pb2, session_pb2
 
 OUTPUT_RATE = 22050
@@ -17,8 +17,11 @@ _FRAME_SECONDS = 0.02
 _TAIL_SECONDS = 1.5
 """Silence fed after the recording, so that its last word is followed by a pause."""
 
-_PATIENCE = 30.0
-"""Seconds to wait for the answer after the recording has ended."""
+_DECISION_SECONDS = 10.0
+"""Seconds after the recording within which the recogniser has said something about it."""
+
+_PATIENCE = 60.0
+"""Seconds to wait for the end of the answer after that."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +107,30 @@ async def talk(
         ),
     )
     async with client.converse(session_id=session_id, config=config) as conversation:
-        feeder = asyncio.create_task(_feed(conversation, recording, real_time))
+        heard = asyncio.Event()
+        feeding = asyncio.create_task(_feed(conversation, recording, real_time))
+        listening = asyncio.create_task(_listen(conversation, heard))
+        hearing = asyncio.create_task(heard.wait())
+        tasks = {feeding, listening, hearing}
         try:
-            length = len(recording.pcm) / (2 * recording.channels * recording.rate)
-            limit = _PATIENCE + (length if real_time else 0)
-            async with asyncio.timeout(limit):
-                return await _listen(conversation)
+            await asyncio.wait({feeding, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if not listening.done():
+                feeding.result()
+                await asyncio.wait(
+                    {listening, hearing},
+                    timeout=_DECISION_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not listening.done() and not heard.is_set():
+                    raise InvalidAudioError("Nobody was heard to speak in this recording.")
+            async with asyncio.timeout(_PATIENCE):
+                return await listening
         except TimeoutError as error:
-            raise InvalidAudioError("Nobody was heard to speak in this recording.") from error
+            raise DeadlineExceededError("The answer did not come to its end in time.") from error
         finally:
-            feeder.cancel()
-            await asyncio.gather(feeder, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _feed(conversation: Conversation, recording: Recording, real_time: bool) -> None:
@@ -129,9 +145,10 @@ async def _feed(conversation: Conversation, recording: Recording, real_time: boo
         await conversation.send_audio(run, samples=len(run) // (2 * recording.channels))
         if real_time:
             await asyncio.sleep(max(0.0, begin + (number + 1) * _FRAME_SECONDS - loop.time()))
+    await conversation.end_input()
 
 
-async def _listen(conversation: Conversation) -> SpokenAnswer:
+async def _listen(conversation: Conversation, heard: asyncio.Event) -> SpokenAnswer:
     builder = AnswerBuilder(conversation.session_id)
     transcript = ""
     turn = ""
@@ -142,6 +159,7 @@ async def _listen(conversation: Conversation) -> SpokenAnswer:
         if kind == "input_committed" and not turn:
             turn = event.input_committed.turn_id
             transcript = event.input_committed.text
+            heard.set()
         elif kind == "response_started" and turn and not response:
             response = event.response_started.response_id
         elif kind == "response_audio_delta":
