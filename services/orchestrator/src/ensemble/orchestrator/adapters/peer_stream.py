@@ -1,7 +1,8 @@
 """A bidirectional stream to a peer: heartbeats both ways, and cancelled in order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -17,6 +18,9 @@ Response = TypeVar("Response")
 _WAITING_LIMIT: Final = 32
 """Requests that wait to be sent before the sender has to wait."""
 
+_ARRIVED_LIMIT: Final = 16
+"""Responses kept for a consumer that is slow; more stay with the peer."""
+
 _SETTLE_S: Final = 1.0
 """Seconds that a stream which was cancelled in band has to end by itself."""
 
@@ -28,8 +32,10 @@ class Settling:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, task: asyncio.Task[None]) -> None:
-        """Keep ``task`` until it is done."""
+        """Keep ``task`` until it is done, and end it if it takes too long."""
         self._tasks.add(task)
+        limit = asyncio.get_running_loop().call_later(_SETTLE_S, task.cancel)
+        task.add_done_callback(lambda _: limit.cancel())
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
@@ -66,13 +72,19 @@ class PeerStream(Generic[Request, Response]):
         self._patience_s = patience_s
         self._queue: asyncio.Queue[Request | None] = asyncio.Queue(_WAITING_LIMIT)
         self._queue.put_nowait(first)
-        self._ended = False
-        self._closed = asyncio.Event()
+        self._arrived: deque[Response] = deque()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._left = False
+        self._done = False
+        self._over = asyncio.Event()
+        self._error: EnsembleError | None = None
 
     async def __aenter__(self) -> Self:
         requests = with_heartbeats(self._requests(), self._heartbeat)
         self._call = self._method(requests, wait_for_ready=self._patience_s > 0)
-        self._responses = self._read()
+        # A task of its own reads: a reader that is cancelled would abort the call.
+        self._reading = asyncio.get_running_loop().create_task(self._read())
         return self
 
     async def __aexit__(
@@ -81,24 +93,35 @@ class PeerStream(Generic[Request, Response]):
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._responses.aclose()
+        self._left = True
+        self._room.set()
+        if self._over.is_set():
+            return
         # What waits is no longer wanted: the cancel overtakes it.
         while not self._queue.empty():
             self._queue.get_nowait()
-        if not self._ended:
+        if not self._done:
             self._queue.put_nowait(self._make(cancel={"reason": "no longer wanted"}))
         self._queue.put_nowait(None)
-        self._settling.take(asyncio.get_running_loop().create_task(self._settle()))
+        self._settling.take(self._reading)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Response:
-        return await anext(self._responses)
+        while not self._arrived:
+            if self._over.is_set():
+                if self._error is not None:
+                    raise self._error
+                raise StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        self._room.set()
+        return self._arrived.popleft()
 
     async def send(self, request: Request) -> None:
         """Send ``request``; waits while too many wait, and drops it once the stream is over."""
-        if self._ended:
+        if self._over.is_set():
             return
         try:
             self._queue.put_nowait(request)
@@ -107,11 +130,11 @@ class PeerStream(Generic[Request, Response]):
 
     async def half_close(self) -> None:
         """Say that nothing more will be sent."""
-        await self._queue.put(None)
+        await self._put_or_end(None)
 
-    async def _put_or_end(self, request: Request) -> None:
+    async def _put_or_end(self, request: Request | None) -> None:
         putting = asyncio.ensure_future(self._queue.put(request))
-        ending = asyncio.ensure_future(self._closed.wait())
+        ending = asyncio.ensure_future(self._over.wait())
         try:
             await asyncio.wait({putting, ending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -122,41 +145,30 @@ class PeerStream(Generic[Request, Response]):
         while (request := await self._queue.get()) is not None:
             yield request
 
-    async def _read(self) -> AsyncGenerator[Response, None]:
+    async def _read(self) -> None:
+        call, patience = self._call, self._patience_s
         try:
-            patience = self._patience_s
-            call = self._call
             silence = _patient(call, patience) if patience else watch(_messages(call))
             async for response in silence:
                 branch = response.WhichOneof("event")
                 if branch == "heartbeat":
                     continue
-                if branch == "done":
-                    self._finish()
-                yield response
-            if not self._ended:
-                raise PeerLostError("The stream ended before its work was done.")
+                self._done = self._done or branch == "done"
+                self._arrived.append(response)
+                self._news.set()
+                while len(self._arrived) >= _ARRIVED_LIMIT and not self._left:
+                    self._room.clear()
+                    await self._room.wait()
+            if not self._done:
+                self._error = PeerLostError("The stream ended before its work was done.")
         except grpc.RpcError as exc:
-            self._finish()
-            raise from_rpc_error(exc) from exc
-        except EnsembleError:
-            self._finish()
-            raise
-
-    def _finish(self) -> None:
-        self._ended = True
-        self._closed.set()
-
-    async def _settle(self) -> None:
-        try:
-            async with asyncio.timeout(_SETTLE_S):
-                async for _ in _messages(self._call):
-                    pass
-        except (TimeoutError, grpc.RpcError):
-            pass
+            self._error = from_rpc_error(exc)
+        except EnsembleError as exc:
+            self._error = exc
         finally:
-            self._closed.set()
-            self._call.cancel()
+            self._over.set()
+            self._news.set()
+            call.cancel()
 
     def _heartbeat(self) -> Request:
         request = self._make(heartbeat={})
