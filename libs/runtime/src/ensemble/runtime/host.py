@@ -101,6 +101,7 @@ class Host:
                 check=self._check,
                 authenticator=service.authenticator(),
                 meter=self._metrics.served if self._metrics else None,
+                traced=self._settings.traces != "none",
             ),
             addresses=addresses,
             settings=self._settings,

@@ -6,7 +6,7 @@ from ensemble.runtime.interceptors.auth import AuthenticatedCaller, TrustedCalle
 from ensemble.runtime.interceptors.chain import Layer, RequestCheck, ServerChain
 from ensemble.runtime.interceptors.context import DeadlineBudget, RequestId
 from ensemble.runtime.interceptors.metrics import ServedCalls
-from ensemble.runtime.interceptors.tracing import Tracing
+from ensemble.runtime.interceptors.tracing import TraceContext, Tracing
 from ensemble.runtime.metrics import CallMeter
 from ensemble.runtime.service import Authenticator
 
@@ -20,13 +20,15 @@ def server_chain(
     check: RequestCheck,
     authenticator: Authenticator | None = None,
     meter: CallMeter | None = None,
+    traced: bool = False,
 ) -> Sequence[ServerChain]:
     """Return the interceptors of one service, for every server that it is reached by.
 
     Outermost first: error translation, request id, deadline budget, tracing, metrics,
     authentication, admission, validation.
     """
-    layers: list[Layer] = [RequestId(service), DeadlineBudget(), Tracing()]
+    layers: list[Layer] = [RequestId(service), DeadlineBudget()]
+    layers.append(Tracing() if traced else TraceContext())
     if meter is not None:
         layers.append(ServedCalls(meter))
     layers.append(TrustedCaller() if authenticator is None else AuthenticatedCaller(authenticator))

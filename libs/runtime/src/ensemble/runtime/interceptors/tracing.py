@@ -6,16 +6,20 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from ensemble.runtime.interceptors.chain import Call, Layer
-from ensemble.transport.tracing import (
-    TRACEPARENT,
-    end_span,
-    extract,
-    is_traced,
-    span_identity,
-    tracing_is_on,
-)
+from ensemble.transport.tracing import TRACEPARENT, end_span, extract, span_identity
 
 _SPAN: Final = object()
+
+
+class TraceContext(Layer):
+    """Takes over the caller's trace, so that it goes on past a process that writes no spans."""
+
+    def enter(self, call: Call) -> None:
+        """Make the caller's span the current one of the call's task."""
+        if TRACEPARENT in call.metadata:
+            parent = extract(call.metadata.items())
+            if parent is not None:
+                otel_context.attach(parent)
 
 
 class Tracing(Layer):
@@ -29,21 +33,17 @@ class Tracing(Layer):
         self._tracer = trace.get_tracer("ensemble.runtime")
 
     def enter(self, call: Call) -> None:
-        """Start the span, or without a tracer only take over the caller's trace."""
-        parent = extract(call.metadata.items()) if TRACEPARENT in call.metadata else None
-        if not tracing_is_on() or not is_traced(call.method):
-            if parent is not None:
-                otel_context.attach(parent)
-            return
+        """Start the span."""
         name, attributes = span_identity(call.method)
         span = self._tracer.start_span(
-            name, context=parent, kind=trace.SpanKind.SERVER, attributes=attributes
+            name,
+            context=extract(call.metadata.items()),
+            kind=trace.SpanKind.SERVER,
+            attributes=attributes,
         )
         call.values[_SPAN] = span
         otel_context.attach(trace.set_span_in_context(span))
 
     def leave(self, call: Call) -> None:
         """End the span with the call's status."""
-        span = call.values.get(_SPAN)
-        if span is not None:
-            end_span(span, call.code)
+        end_span(call.values[_SPAN], call.code)
