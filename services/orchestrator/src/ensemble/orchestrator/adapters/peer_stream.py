@@ -154,6 +154,8 @@ class PeerStream(Generic[Request, Response]):
                 if branch == "heartbeat":
                     continue
                 self._done = self._done or branch == "done"
+                if self._left:
+                    continue
                 self._arrived.append(response)
                 self._news.set()
                 while len(self._arrived) >= _ARRIVED_LIMIT and not self._left:
