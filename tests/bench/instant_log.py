@@ -1,0 +1,86 @@
+"""An event log whose commits take no time: what is left of a turn without them."""
+
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Self
+
+from ensemble.core.errors import ConflictError
+from ensemble.eventlog import Append, Event, EventLog, Head, StreamKey
+
+
+class InstantLog(EventLog):
+    """Keeps streams in memory. Never followed, so it has no tail."""
+
+    def __init__(self) -> None:
+        self._events: dict[StreamKey, list[Event]] = {}
+        self._heads: dict[StreamKey, Head] = {}
+        self._positions = itertools.count(1)
+        self.commits = 0
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Return an empty log; nothing is opened."""
+        return cls()
+
+    async def append(self, batch: Sequence[Append]) -> list[int]:
+        """See ``EventLog.append``."""
+        self.commits += 1
+        return [self._add(item) for item in batch]
+
+    def _add(self, item: Append) -> int:
+        events = self._events.setdefault(item.stream, [])
+        if item.expected_seq is not None and item.expected_seq != len(events):
+            raise ConflictError("The stream stands elsewhere.")
+        now, seq = time.time_ns(), len(events) + 1
+        events.append(
+            Event(item.stream, seq, item.type, item.payload, item.schema_version, now)
+        )
+        before = self._heads.get(item.stream)
+        self._heads[item.stream] = Head(
+            item.stream,
+            before.owner if before else item.owner,
+            item.mark if item.mark is not None else before.mark if before else "",
+            seq,
+            next(self._positions),
+            before.created_at if before else now,
+            now,
+        )
+        return seq
+
+    async def read(self, stream: StreamKey, after: int = 0, limit: int = 256) -> list[Event]:
+        """See ``EventLog.read``."""
+        return self._events.get(stream, [])[after : after + limit]
+
+    async def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:
+        """Yield what is there, and end."""
+        for event in self._events.get(stream, [])[after:]:
+            yield event
+
+    async def head(self, stream: StreamKey) -> Head | None:
+        """See ``EventLog.head``."""
+        return self._heads.get(stream)
+
+    async def heads(
+        self,
+        kind: str,
+        *,
+        owner: str | None = None,
+        mark: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Head]:
+        """See ``EventLog.heads``."""
+        found = [
+            head
+            for head in self._heads.values()
+            if head.stream.kind == kind
+            and owner in (None, head.owner)
+            and mark in (None, head.mark)
+            and (before is None or head.position < before)
+        ]
+        return sorted(found, key=lambda head: -head.position)[:limit]
+
+    async def close(self) -> None:
+        """See ``EventLog.close``."""
