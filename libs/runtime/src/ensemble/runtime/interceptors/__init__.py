@@ -9,6 +9,7 @@ from ensemble.runtime.interceptors.metrics import ServedCalls
 from ensemble.runtime.interceptors.tracing import TraceContext, Tracing
 from ensemble.runtime.metrics import CallMeter
 from ensemble.runtime.service import Authenticator
+from ensemble.transport.tracing import tracing_is_on
 
 __all__ = ["Layer", "ServerChain", "server_chain"]
 
@@ -26,9 +27,18 @@ def server_chain(
 
     Outermost first: error translation, request id, deadline budget, tracing, metrics,
     authentication, admission, validation.
+
+    Args:
+        service: Its name.
+        admission: Decides whether it takes calls now.
+        check: Called with each request message.
+        authenticator: Says who calls; without one the caller's word is taken.
+        meter: Takes what is measured of each call.
+        traced: Write spans; they are written too where a tracer is installed already.
     """
     layers: list[Layer] = [RequestId(service), DeadlineBudget()]
-    layers.append(Tracing() if traced else TraceContext())
+    # Asking for each call whether somebody traces would cost as much as all the rest.
+    layers.append(Tracing() if traced or tracing_is_on() else TraceContext())
     if meter is not None:
         layers.append(ServedCalls(meter))
     layers.append(TrustedCaller() if authenticator is None else AuthenticatedCaller(authenticator))
