@@ -251,3 +251,17 @@ async def test_an_escaped_cancellation_is_turned_into_a_status(serve: Serve) -> 
     error = await failure(peer.unary_unary("Escape")(b"", timeout=5))
     assert error.code() is grpc.StatusCode.CANCELLED
     assert error.details() == "The call was cancelled."
+
+
+async def test_a_method_that_was_not_overridden_is_unimplemented(serve: Serve) -> None:
+    # What protoc generates for a service's base class, for every shape.
+    def missing(request: Any, context: Any) -> Any:
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    peer = await serve({"Unary": unary_unary(missing), "Stream": unary_stream(missing)})
+    for call in (peer.unary_unary("Unary")(b""), peer.unary_stream("Stream")(b"")):
+        error = await failure(call)
+        assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert (error.details() or "").endswith("Method not implemented!")
