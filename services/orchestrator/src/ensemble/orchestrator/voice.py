@@ -135,7 +135,8 @@ class Voice:
             self._base, self._base_time = self._position(), self._loop.time() + wait_s
             self._news.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._news.wait()
         return self._spoken.heard(self._base)
 
     async def run(self) -> common_pb2.Usage:
@@ -238,8 +239,10 @@ class Voice:
 
     async def _next_step(self, limit: float | None) -> None:
         self._step.clear()
+        # Not wait_for: it may swallow a cancellation that comes together with the step.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._step.wait(), limit)
+            async with asyncio.timeout(limit):
+                await self._step.wait()
 
     def _position(self) -> int:
         """Samples taken to have been played by now."""

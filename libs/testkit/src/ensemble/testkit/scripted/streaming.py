@@ -39,7 +39,8 @@ class Inbox(Generic[Request]):
         if seconds <= 0:
             return self.cancelled.is_set()
         try:
-            await asyncio.wait_for(self.cancelled.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.cancelled.wait()
         except TimeoutError:
             return False
         return True
