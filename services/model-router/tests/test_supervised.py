@@ -156,7 +156,7 @@ async def test_the_service_is_healthy_without_a_model_and_finds_one_that_is_drop
     stub = await serve(service)
     start = pb.ChatStart(messages=[pb.ChatMessage(role=pb.ROLE_USER, text="hi")])
     start.max_output_tokens = 3
-    with pytest.raises(Exception, match="absent.gguf is missing"):
+    with pytest.raises(Exception, match=r"absent\.gguf is missing"):
         await ask(stub, start)
     assert service.engines() == ()
     (tmp_path / "part").write_bytes(random_gguf.read_bytes())

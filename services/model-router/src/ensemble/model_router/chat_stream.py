@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from ensemble.core.credit import CreditWindow
-from ensemble.core.errors import PeerLostError, UnexpectedMessageError
+from ensemble.core.errors import EngineFailedError, PeerLostError, UnexpectedMessageError
 from ensemble.core.ids import new_id
 from ensemble.model_router.convert import call_from, response_from
 from ensemble.model_router.domain import Settled, Started, TextDelta
@@ -93,6 +93,9 @@ class ChatStream:
             async with contextlib.aclosing(self._router.chat(self._call)) as events:
                 async for event in events:
                     await self._outbox.put(event)
+        except asyncio.CancelledError:
+            self._outbox.fail(EngineFailedError())
+            raise
         except Exception as error:
             self._outbox.fail(error)
 

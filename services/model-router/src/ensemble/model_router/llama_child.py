@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TextIO
 
 import grpc
 
@@ -23,7 +24,9 @@ from ensemble.model_router.adapters.llama import LlamaModel
 from ensemble.model_router.ports import State
 from ensemble.model_router.router import Route, Router
 from ensemble.model_router.servicer import ModelRouterServicer
+from ensemble.runtime import logs
 from ensemble.runtime.interceptors.chain import ServerChain
+from ensemble.runtime.interceptors.context import DeadlineBudget, RequestId
 from ensemble.transport.options import SERVER_OPTIONS
 from ensemble.v1 import model_router_service_pb2_grpc as pb_grpc
 
@@ -43,12 +46,17 @@ def main() -> int:
     parser.add_argument("--threads", type=int, required=True)
     options = parser.parse_args()
     _die_with_parent()
+    # The first line of the standard output is for the parent; whatever a library prints there
+    # later must not fill a pipe that nobody reads.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    logs.configure("warning", "text")
     # The terminal's Ctrl-C goes to the whole group; the parent decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return asyncio.run(_serve(options))
+    return asyncio.run(_serve(options, answers))
 
 
-async def _serve(options: argparse.Namespace) -> int:
+async def _serve(options: argparse.Namespace, answers: TextIO) -> int:
     orphaned = asyncio.Event()
     watched = (asyncio.get_running_loop(), orphaned)
     threading.Thread(target=_watch_parent, args=watched, name="parent", daemon=True).start()
@@ -58,16 +66,19 @@ async def _serve(options: argparse.Namespace) -> int:
     await model.start()
     condition = model.condition()
     if condition.state is not State.READY:
-        _say({"error": condition.reason})
+        _say(answers, {"error": condition.reason})
         return LOAD_FAILED
     routes = (Route(model),)
-    server = grpc.aio.server(interceptors=[ServerChain([])], options=SERVER_OPTIONS)
+    server = grpc.aio.server(
+        interceptors=[ServerChain([RequestId("model-router"), DeadlineBudget()])],
+        options=SERVER_OPTIONS,
+    )
     pb_grpc.add_ModelRouterServiceServicer_to_server(
         ModelRouterServicer(Router(lambda: routes)), server
     )
     server.add_insecure_port(f"unix:{options.socket}")
     await server.start()
-    _say({"context": model.context_tokens})
+    _say(answers, {"context": model.context_tokens})
     await orphaned.wait()
     await server.stop(0)
     return 0
@@ -88,8 +99,9 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, orphaned: asyncio.Event) -> N
     os._exit(0)
 
 
-def _say(line: dict[str, object]) -> None:
-    print(json.dumps(line), flush=True)  # noqa: T201 - the parent reads it
+def _say(answers: TextIO, line: dict[str, object]) -> None:
+    with answers:
+        answers.write(f"{json.dumps(line)}\n")
 
 
 if __name__ == "__main__":

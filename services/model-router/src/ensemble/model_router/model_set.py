@@ -70,12 +70,17 @@ class ModelSet:
         await asyncio.gather(*(route.model.close() for route in routes))
 
     async def _keep(self) -> None:
+        problem = ""
         while True:
             await asyncio.sleep(_LOOK_AGAIN)
             try:
                 await self._apply()
+                problem = ""
             except Exception as error:
-                _log.error("registry not read again", error=type(error).__name__)
+                # The models in use stay; a file that stays wrong is told once.
+                if str(error) != problem:
+                    problem = str(error)
+                    _log.error("registry not read again", error=type(error).__name__)
 
     async def _apply(self) -> None:
         wanted = await asyncio.get_running_loop().run_in_executor(None, self._entries)

@@ -151,9 +151,10 @@ class OpenAiModel:
             return
         if not reader.finished and not reader.may_stop:
             raise EngineFailedError("The model's server ended its answer in the middle.")
-        for event in reader.end():
-            yield event
+        last = list(reader.end())
         self._calls_as_text |= reader.called_in_text
+        for event in last:
+            yield event
 
     async def _response(self, call: Call, body: dict[str, object]) -> "httpx.Response":
         """Return the response of the first attempt that is answered."""

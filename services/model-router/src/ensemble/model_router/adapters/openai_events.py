@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ensemble.core.errors import EngineFailedError
+from ensemble.core.errors import EngineFailedError, InvalidArgumentError
 from ensemble.core.ids import new_id
 from ensemble.model_router.adapters.answer import Answer
 from ensemble.model_router.domain import (
@@ -14,6 +14,7 @@ from ensemble.model_router.domain import (
     Role,
     StopReason,
     TokenUsage,
+    Tool,
     ToolCall,
     ToolCallDelta,
 )
@@ -47,7 +48,7 @@ def request_body(
                 "function": {
                     "name": tool.name,
                     "description": tool.description,
-                    "parameters": json.loads(tool.schema_json or "{}"),
+                    "parameters": _schema(tool),
                 },
             }
             for tool in call.tools
@@ -60,6 +61,13 @@ def request_body(
         "seed": call.seed,
     }
     return body | {key: value for key, value in optional.items() if value is not None}
+
+
+def _schema(tool: Tool) -> Any:
+    try:
+        return json.loads(tool.schema_json or "{}")
+    except ValueError:
+        raise InvalidArgumentError(f"The schema of tool {tool.name} is not JSON.") from None
 
 
 def _message(message: Message, calls_as_text: bool) -> list[dict[str, Any]]:
@@ -82,7 +90,7 @@ def _message(message: Message, calls_as_text: bool) -> list[dict[str, Any]]:
         }
         for c in message.calls
     ]
-    return [{"role": "assistant", "content": text or None, "tool_calls": calls}]
+    return [{"role": "assistant", "content": text, "tool_calls": calls}]
 
 
 class StreamReader:

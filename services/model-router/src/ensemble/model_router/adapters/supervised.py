@@ -26,6 +26,7 @@ _LONGEST_PAUSE = 5.0
 _PROVEN = 5.0
 """Seconds a child has to live before its next start is again quick."""
 _LOAD_LIMIT = 120.0
+_STDERR_CHUNK = 8192
 _LOOK_AT_FILE = 1.0
 _FAREWELL = 1.0
 _PREFIX = "ensemble-llama-"
@@ -159,14 +160,18 @@ class SupervisedLlamaModel:
         folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         socket = folder / "socket"
         child: asyncio.subprocess.Process | None = None
+        told: asyncio.Task[None] | None = None
         try:
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "ensemble.model_router.llama_child",
                 "--socket", str(socket), "--model", str(self._path), "--name", self._name,
                 "--context", str(self._context), "--threads", str(self._threads),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
             assert child.stdout is not None
+            assert child.stderr is not None
+            told = asyncio.create_task(_tell(self._name, child.stderr))
             said = await asyncio.wait_for(child.stdout.readline(), _LOAD_LIMIT)
             news = json.loads(said) if said.strip() else {}
             if "context" not in news:
@@ -191,6 +196,8 @@ class SupervisedLlamaModel:
                 self._condition = Condition(State.STARTING, _RESTARTED)
             channel, self._channel = self._channel, None
             await asyncio.shield(_end(child, channel, folder))
+            if told is not None:
+                told.cancel()
 
     async def _watch(self, child: asyncio.subprocess.Process, stamp: object) -> None:
         """Wait until the child has died or its file is another one."""
@@ -208,9 +215,12 @@ class SupervisedLlamaModel:
             exited.cancel()
 
     async def _file_change(self, stamp: object) -> None:
-        await asyncio.sleep(_LOOK_AT_FILE)
-        while _stamp(self._path) == stamp:  # noqa: ASYNC110 - a file tells nobody that it changes
+        """Wait until the file is another one, and no longer being written."""
+        while True:
+            before = _stamp(self._path)
             await asyncio.sleep(_LOOK_AT_FILE)
+            if before == _stamp(self._path) != stamp:
+                return
 
 
 async def _end(
@@ -228,6 +238,13 @@ async def _end(
                 child.kill()
             await child.wait()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _tell(model: str, errors: asyncio.StreamReader) -> None:
+    """Log what a child writes to its standard error, so that it never blocks on it."""
+    while chunk := await errors.read(_STDERR_CHUNK):
+        for line in chunk.decode(errors="replace").splitlines():
+            _log.warning("engine wrote", model=model, line=line[:500])
 
 
 def _stamp(path: Path) -> object:
