@@ -43,3 +43,14 @@ def test_a_setting_that_does_not_exist_is_a_mistake() -> None:
         host_of(
             ("tts",), alone=True, settings=RuntimeSettings(), environ={"ENSEMBLE_TTS_VOIC": "x"}
         )
+
+
+def test_common_names_of_other_tools_are_honoured() -> None:
+    """LLM_URL reaches the model router although it is not under its prefix."""
+    with pytest.raises(ConfigurationError, match="RUN_LOCAL_LLM"):
+        host_of(
+            ("model-router",),
+            alone=True,
+            settings=RuntimeSettings(),
+            environ={"RUN_LOCAL_LLM": "perhaps"},
+        )

@@ -62,10 +62,7 @@ def host_of(
     builds: dict[str, Build] = {}
     for name in names:
         app = _app(name)
-        chosen = load(
-            typing.get_type_hints(app.build)["settings"], environment_prefix(name), environ
-        )
-        builds[name] = _build(app, chosen)
+        builds[name] = _build(app, _settings(app, name, environ))
     return Host(
         builds,
         settings,

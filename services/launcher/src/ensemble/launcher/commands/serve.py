@@ -13,7 +13,6 @@ async def run(options: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
     settings = RuntimeSettings.from_environment()
     logs.configure(settings.log_level, settings.log_format)
-    async with host_of((options.service,), alone=True, settings=settings) as host:
-        announce_failures(await host.settled())
-        await serve_until_signal(host)
+    host = host_of((options.service,), alone=True, settings=settings)
+    await serve_until_signal(host, settled=announce_failures)
     return 0

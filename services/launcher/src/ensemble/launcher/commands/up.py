@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping
 
 from ensemble.core import paths
 from ensemble.core.errors import ConfigurationError, EnsembleError
@@ -52,16 +53,26 @@ async def _colocated(options: argparse.Namespace, settings: RuntimeSettings) -> 
     try:
         if remark:
             say(remark)
-        async with host_of(names, alone=False, settings=settings) as host:
-            settling = asyncio.ensure_future(host.settled())
-            await _with_progress(settling, f"starting {', '.join(names)}")
-            announce_failures(settling.result())
-            if prompt:
-                await _prompt()
-                await host.drain()
-            else:
+        host = host_of(names, alone=False, settings=settings)
+        waiting = asyncio.create_task(_remind(f"still starting {', '.join(names)}"))
+
+        def settled(failures: Mapping[str, str]) -> None:
+            waiting.cancel()
+            announce_failures(failures)
+            if not prompt:
                 _ready(f"tier {settings.tier.value}, one process")
-                await serve_until_signal(host)
+
+        try:
+            if prompt:
+                async with host:
+                    settled(await host.settled())
+                    await _prompt()
+                    await host.drain()
+            else:
+                await serve_until_signal(host, settled=settled)
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
     finally:
         if log is not None:
             log.close()
@@ -127,11 +138,11 @@ async def _all_serving(names: tuple[str, ...]) -> None:
     )
 
 
-async def _with_progress(work: "asyncio.Future[dict[str, str]]", what: str) -> None:
-    while not work.done():
-        done, _ = await asyncio.wait({work}, timeout=_SLOW)
-        if not done:
-            say(f"{what} …")
+async def _remind(what: str) -> None:
+    """Say every few seconds what is waited for."""
+    while True:
+        await asyncio.sleep(_SLOW)
+        say(what)
 
 
 def _wants_prompt(options: argparse.Namespace) -> bool:
