@@ -30,10 +30,10 @@ async def test_a_deadline_ends_the_call_and_cancels_the_handler(serve: Serve, na
     waiting = Waiting()
     peer = await serve(waiting.methods())
     call = {
-        "Unary": lambda: peer.unary_unary("Unary")(b"", timeout=0.2),
-        "Stream": lambda: peer.unary_stream("Stream")(b"", timeout=0.2),
-        "Collect": lambda: peer.stream_unary("Collect")(iter([b"a"]), timeout=0.2),
-        "Converse": lambda: peer.stream_stream("Converse")(iter([b"a"]), timeout=0.2),
+        "Unary": lambda: peer.unary_unary("Unary")(b"", timeout=0.5),
+        "Stream": lambda: peer.unary_stream("Stream")(b"", timeout=0.5),
+        "Collect": lambda: peer.stream_unary("Collect")(iter([b"a"]), timeout=0.5),
+        "Converse": lambda: peer.stream_stream("Converse")(iter([b"a"]), timeout=0.5),
     }[name]()
     error = await failure(call)
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -82,7 +82,7 @@ async def test_a_deadline_ends_a_consumer_that_waits(serve: Serve) -> None:
         await asyncio.Event().wait()
 
     peer = await serve({"Pause": unary_stream(pause)})
-    call = peer.unary_stream("Pause")(b"", timeout=0.3)
+    call = peer.unary_stream("Pause")(b"", timeout=1)
     assert await call.read() == b"one"
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call.read()

@@ -97,7 +97,7 @@ async def test_heartbeats_fill_the_pauses() -> None:
     assert [event for event in received if event >= 0] == [0, 1, 2]
     assert received[0] == 0
     assert received[-1] == 2
-    assert 1 <= received.count(-1) <= 3
+    assert received.count(-1) >= 1
 
 
 async def test_a_busy_stream_has_no_heartbeats() -> None:

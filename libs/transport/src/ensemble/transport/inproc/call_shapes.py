@@ -1,22 +1,18 @@
 """The four shapes of a call, on the client's side."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Generator
 from typing import Any, Final
 
 import grpc
 
 from ensemble.transport.inproc.call import InProcessCall, Serializer, serialize
 
-_LOG = logging.getLogger(__name__)
-
 _GC_CANCELLATION: Final = "Cancelled upon garbage collection!"
 _FINISHED: Final = "RPC already finished."
 _HALF_CLOSED: Final = 'RPC is half closed after calling "done_writing".'
 _MIXED_STYLES: Final = "The iterator and read/write APIs may not be mixed on a single RPC."
 
-RequestIterator = AsyncIterable[Any] | Iterable[Any]
 
 _UNREAD: Final = object()
 
@@ -102,46 +98,26 @@ class StreamResponse(InProcessCall):
 
 
 class StreamRequest(InProcessCall):
-    """A call whose requests are written one by one, or drawn from an iterator."""
+    """A call whose requests are written one by one."""
 
-    _poller: asyncio.Task[None] | None = None
     _half_closed = False
+    _serializer: Serializer | None = None
 
-    def open_requests(
-        self, requests: RequestIterator | None, serializer: Serializer | None
-    ) -> None:
-        """Set how requests are serialised and, if they come from an iterator, start it."""
+    def serialize_with(self, serializer: Serializer | None) -> None:
+        """Set how requests are turned into bytes."""
         self._serializer = serializer
-        if requests is not None:
-            self._poller = asyncio.get_running_loop().create_task(self._poll(requests))
 
-    def cancel(self) -> bool:
-        """End the call now; return False when it had ended before."""
-        if self._poller is not None:
-            self._poller.cancel()
-        return super().cancel()
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
-    async def _poll(self, requests: RequestIterator) -> None:
-        try:
-            if isinstance(requests, AsyncIterable):
-                async for request in requests:
-                    await self._write(request)
-            else:
-                for request in requests:
-                    await self._write(request)
-            self._close_requests()
-        except asyncio.InvalidStateError:
-            pass  # the call ended first; what it ended with reaches the reader
-        except grpc.aio.AioRpcError as error:
-            _LOG.debug("The call ended while its requests were sent: %s", error.code())
-        except asyncio.CancelledError:
-            self.cancel()
-            raise
-        except Exception:
-            _LOG.debug("The iterator of requests failed", exc_info=True)
-            self.cancel()
+    async def write(self, request: Any) -> None:
+        """Send one request, waiting while the server is behind.
 
-    async def _write(self, request: Any) -> None:
+        Raises:
+            asyncio.InvalidStateError: The call has ended or is half closed.
+            grpc.aio.AioRpcError: The call ended with an error while waiting.
+        """
         rpc = self._rpc
         if rpc.status is not None:
             self._raise_failure()
@@ -161,33 +137,11 @@ class StreamRequest(InProcessCall):
         if rpc.status is not None:
             self._raise_for_status()
 
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def _close_requests(self) -> None:
-        self._half_closed = True
-        self._rpc.requests.close()
-
-    async def write(self, request: Any) -> None:
-        """Send one request, waiting while the server is behind.
-
-        Raises:
-            asyncio.InvalidStateError: The call has ended or is half closed.
-            grpc.aio.AioRpcError: The call ended with an error while waiting.
-        """
-        self._forbid_iterator()
-        await self._write(request)
-
     async def done_writing(self) -> None:
         """Tell the server that no more requests come; calling it again does nothing."""
-        self._forbid_iterator()
         if not self.done():
-            self._close_requests()
-
-    def _forbid_iterator(self) -> None:
-        if self._poller is not None:
-            raise grpc.aio.UsageError(_MIXED_STYLES)
+            self._half_closed = True
+            self._rpc.requests.close()
 
     async def wait_for_connection(self) -> None:
         """Wait until the call has reached a server.

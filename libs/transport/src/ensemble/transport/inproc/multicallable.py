@@ -1,17 +1,17 @@
 """The four kinds of method, ready to be called."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any
 
 import grpc
 
+from ensemble.transport.feeding import feed
 from ensemble.transport.inproc.call import Deserializer, Serializer, serialize
 from ensemble.transport.inproc.call_shapes import (
     InProcessStreamStreamCall,
     InProcessStreamUnaryCall,
     InProcessUnaryStreamCall,
     InProcessUnaryUnaryCall,
-    RequestIterator,
 )
 from ensemble.transport.inproc.metadata import MetadataLike
 from ensemble.transport.inproc.rpc import Rpc
@@ -83,7 +83,7 @@ class StreamUnary(_Method, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
 
     def __call__(
         self,
-        request_iterator: RequestIterator | None = None,
+        request_iterator: AsyncIterable[Any] | Iterable[Any] | None = None,
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
         credentials: grpc.CallCredentials | None = None,
@@ -93,7 +93,8 @@ class StreamUnary(_Method, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         """Begin a call."""
         rpc, failure = self._open_call(self._method, None, True, timeout, metadata, wait_for_ready)
         call = InProcessStreamUnaryCall(rpc, self._deserializer, failure)
-        call.open_requests(request_iterator, self._serializer)
+        call.serialize_with(self._serializer)
+        feed(call, request_iterator)
         return call
 
 
@@ -102,7 +103,7 @@ class StreamStream(_Method, grpc.aio.StreamStreamMultiCallable[Any, Any]):
 
     def __call__(
         self,
-        request_iterator: RequestIterator | None = None,
+        request_iterator: AsyncIterable[Any] | Iterable[Any] | None = None,
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
         credentials: grpc.CallCredentials | None = None,
@@ -112,5 +113,6 @@ class StreamStream(_Method, grpc.aio.StreamStreamMultiCallable[Any, Any]):
         """Begin a call."""
         rpc, failure = self._open_call(self._method, None, False, timeout, metadata, wait_for_ready)
         call = InProcessStreamStreamCall(rpc, self._deserializer, failure)
-        call.open_requests(request_iterator, self._serializer)
+        call.serialize_with(self._serializer)
+        feed(call, request_iterator)
         return call
