@@ -4,9 +4,17 @@ import json
 
 from ensemble.stt.grammar.tools import SpokenTool
 
-_ROOM = {"type": "string", "enum": "kitchen,bedroom,bathroom,living room,dining room,hallway,"
-         "office,garage,nursery,attic,basement,garden,all".split(",")}  # fmt: skip
-_DEVICE = {"type": "string", "enum": "light,lamp,fan,heater,radio,television,oven,speaker".split(",")}
+_ROOM = {
+    "type": "string",
+    "enum": [
+        "kitchen", "bedroom", "bathroom", "living room", "dining room", "hallway", "office",
+        "garage", "nursery", "attic", "basement", "garden", "all",
+    ],
+}  # fmt: skip
+_DEVICE = {
+    "type": "string",
+    "enum": ["light", "lamp", "fan", "heater", "radio", "television", "oven", "speaker"],
+}
 _STATE = {"type": "string", "enum": ["on", "off"]}
 _LEVEL = {"type": "integer", "minimum": 0, "maximum": 100}
 _AMOUNT = {"type": "integer", "minimum": 1, "maximum": 120}

@@ -87,8 +87,12 @@ def say(text: str, voice: Voice = VOICES[0]) -> Samples:
 
 
 def in_room(
-    *speech: Samples, rng: np.random.Generator, noise: float = 0.002, before: float = 0.5,
-    pause: float = 0.0, after: float = 0.5,
+    *speech: Samples,
+    rng: np.random.Generator,
+    noise: float = 0.002,
+    before: float = 0.5,
+    pause: float = 0.0,
+    after: float = 0.5,
 ) -> Samples:
     """Return the pieces with silence before, between and after them, and noise over all.
 

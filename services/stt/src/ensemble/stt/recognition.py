@@ -1,13 +1,13 @@
 """From audio to what was said: one stream, utterance by utterance. Blocks; knows no gRPC."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import structlog
 
-from ensemble.core.errors import EngineFailedError, EnsembleError
+from ensemble.core.errors import EngineFailedError, EnsembleError, InvalidAudioError
 from ensemble.stt.audio import AudioReader
 from ensemble.stt.endpointing import FRAME, Endpointer, Endpointing
 from ensemble.stt.ports import (
@@ -17,6 +17,7 @@ from ensemble.stt.ports import (
     Transcript,
     Utterance,
     VoiceDetector,
+    Word,
 )
 from ensemble.stt.resampler import TARGET_RATE, Samples
 
@@ -105,6 +106,7 @@ class Recognition:
         self._padding = endpointing.padding_ms * TARGET_RATE // 1000
         # Least speech can be a few frames old when it is noticed.
         self._lookback = self._padding + 8 * FRAME
+        self._came = False
         self._heard = 0
         self._recent: Samples = np.zeros(0, np.float32)
         self._pending: Samples = np.zeros(0, np.float32)
@@ -123,6 +125,11 @@ class Recognition:
         """Rate of the input; 0 until it is known."""
         return self._reader.rate
 
+    @property
+    def is_listening(self) -> bool:
+        """An utterance is under way."""
+        return self._utterance is not None or self._lost
+
     def push(self, data: bytes) -> Iterator[Event]:
         """Take a run of audio.
 
@@ -130,6 +137,7 @@ class Recognition:
             InvalidAudioError: The audio cannot be read.
             UnsupportedAudioFormatError: A WAV header names a format that is not supported.
         """
+        self._came = True
         yield from self._listen(self._reader.push(data))
 
     def finish(self) -> Iterator[Event]:
@@ -140,12 +148,16 @@ class Recognition:
                 then has been recognised.
         """
         error: EnsembleError | None = None
+        if not self._came:
+            return
         try:
             last = self._reader.finish()
         except EnsembleError as problem:
             error, last = problem, self._reader.rest()
         yield from self._listen(last)
         yield from self.end()
+        if error is None and not self._reader.samples_read:
+            error = InvalidAudioError("The audio is empty.")
         if error is not None:
             raise error
 
@@ -154,15 +166,16 @@ class Recognition:
         if self._pending.size:
             rest, self._pending = self._pending, self._pending[:0]
             yield from self._hear(rest)
-        if self._utterance is not None or self._lost:
+        if self.is_listening:
             yield from self._finish_utterance()
         self._endpointer.reset()
 
-    def clear(self) -> None:
-        """Drop the utterance under way."""
+    def clear(self) -> Iterator[Event]:
+        """Drop the utterance under way; there is nothing to tell about it."""
         self._close_utterance()
         self._endpointer.reset()
         self._recent = self._recent[:0]
+        yield from ()
 
     def close(self) -> None:
         """Free what the stream holds."""
@@ -177,7 +190,7 @@ class Recognition:
     def _hear(self, samples: Samples) -> Iterator[Event]:
         self._heard += len(samples)
         if self._detector is None:
-            if self._utterance is None and not self._lost:
+            if not self.is_listening:
                 yield from self._begin(self._heard - len(samples))
             yield from self._feed(samples)
         else:
@@ -239,9 +252,7 @@ class Recognition:
 
     def _lose(self, error: Exception) -> Failed:
         """Give up the utterance; the next gets a fresh decoder."""
-        _LOG.warning(
-            "utterance lost", engine=self._recognizer.name, error=type(error).__name__
-        )
+        _LOG.warning("utterance lost", engine=self._recognizer.name, error=type(error).__name__)
         self._close_utterance()
         self._lost = True
         self._partial = Partial("")
@@ -263,14 +274,9 @@ class Recognition:
         return min(position * self._reader.rate // TARGET_RATE, self._reader.samples_read)
 
     def _placed(self, transcript: Transcript) -> Transcript:
+        """Return ``transcript`` with its words at samples of the input."""
         words = tuple(
-            type(word)(word.text, self._at(self._start + word.start), self._at(self._start + word.end))
+            Word(word.text, self._at(self._start + word.start), self._at(self._start + word.end))
             for word in transcript.words
         )
-        return Transcript(
-            transcript.text,
-            transcript.rejected,
-            transcript.confidence,
-            transcript.language,
-            words,
-        )
+        return replace(transcript, words=words)

@@ -3,21 +3,16 @@
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
-import structlog
+from typing import Final
 
 from ensemble.core.errors import EngineFailedError, EngineUnavailableError
-from ensemble.stt.adapters.sphinx_decoding import Decoders, Decoding, Hypothesis
+from ensemble.stt.adapters.sphinx_decoding import Decoders, Decoding
 from ensemble.stt.grammar import tools
 from ensemble.stt.grammar.automaton import Automaton, GrammarTooLargeError
 from ensemble.stt.level import Leveller
 from ensemble.stt.ports import Partial, Request, Transcript, Word
 from ensemble.stt.rejection import Rejection
 from ensemble.stt.resampler import TARGET_RATE, Samples
-
-_LOG = structlog.get_logger()
 
 _LANGUAGE: Final = "en-US"
 _FRAME: Final = TARGET_RATE // 100

@@ -1,9 +1,8 @@
 """Pairs of pocketsphinx decoders: one follows the grammar, its rival any sounds at all."""
 
+import math
 import tempfile
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,67 +10,44 @@ import structlog
 
 from ensemble.stt import pronunciation
 from ensemble.stt.grammar.automaton import Automaton
+from ensemble.stt.hypothesis import HeardWord, Hypothesis
 
 _LOG = structlog.get_logger()
 
 _SEARCH: Final = "main"
 _LANGUAGE_WEIGHT: Final = 6.5
-# Above the default: words of synthetic and of careful speech are set apart by short silences.
-_SILENCE_PROBABILITY: Final = 0.05
-_WORD_INSERTION: Final = 0.1
+# Above the engine's own: slow and synthetic speech sets words apart by short silences.
+_SILENCE_PROBABILITY: Final = 0.02
+# Wider than the engine's own: a grammar with many sentences loses the right one early.
+_SOUND_BEAM: Final = 1e-60
+_WORD_BEAM: Final = 1e-40
 _KEPT: Final = 4
-"""Idle pairs that are kept for the next utterances; making one takes about 30 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeardWord:
-    """A word of a hypothesis; frames are 10 ms, the score is per frame, acoustic alone."""
-
-    text: str
-    first_frame: int
-    last_frame: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """What the grammar makes of an utterance, and how well free sounds explain it.
-
-    Attributes:
-        words: What was said by the grammar.
-        score: Acoustic log likelihood of each frame by the grammar's words and silences.
-        rival: The same by the rival's sounds; the frames are the same.
-        phones: The rival's sounds and their frames.
-    """
-
-    words: Sequence[HeardWord]
-    scores: Sequence[float]
-    rivals: Sequence[float]
+"""Idle pairs that are kept for the next utterances; making one takes about 50 ms."""
 
 
 class Decoding:
     """The decoders of one utterance."""
 
     def __init__(self, command: Any, rival: Any) -> None:
-        self._command = command
-        self._rival = rival
+        self._decoders = (command, rival)
+        self._command, self._rival = command, rival
         self._mean: str = command.get_cmn()
-        self._started = False
+        self._under_way = False
 
     def start(self) -> None:
         """Begin an utterance; nothing is left of the one before."""
-        if self._started:
-            self._command.end_utt()
-            self._rival.end_utt()
-        for decoder in (self._command, self._rival):
+        for decoder in self._decoders:
+            if self._under_way:
+                decoder.end_utt()
+            # The running mean of the last speaker would spoil the first words of this one.
             decoder.set_cmn(self._mean)
             decoder.start_utt()
-        self._started = True
+        self._under_way = True
 
     def push(self, pcm: bytes) -> None:
         """Take 16 kHz samples of 16 bits."""
-        self._command.process_raw(pcm)
-        self._rival.process_raw(pcm)
+        for decoder in self._decoders:
+            decoder.process_raw(pcm)
 
     def so_far(self) -> list[str]:
         """Return the words up to now."""
@@ -80,36 +56,125 @@ class Decoding:
 
     def finish(self) -> Hypothesis:
         """Return what was said."""
-        self._started = False
-        self._command.end_utt()
-        self._rival.end_utt()
-        words = []
-        scores = _by_frame(self._command)
-        for segment in self._segments(self._command):
-            words.append(segment)
-        return Hypothesis(words, scores, _by_frame(self._rival))
-
-    @staticmethod
-    def _segments(decoder: Any) -> list[HeardWord]:
-        if decoder.hyp() is None:
-            return []
-        return [
-            HeardWord(
-                segment.word.partition("(")[0],
-                segment.start_frame,
-                segment.end_frame,
-                segment.ascore / max(1, segment.end_frame - segment.start_frame + 1),
-            )
-            for segment in decoder.seg()
-            if segment.word[0] not in "<[("
-        ]
+        self._under_way = False
+        for decoder in self._decoders:
+            decoder.end_utt()
+        return Hypothesis(_segments(self._command), _segments(self._rival))
 
 
-def _by_frame(decoder: Any) -> list[float]:
+def _segments(decoder: Any) -> tuple[HeardWord, ...]:
     if decoder.hyp() is None:
-        return []
-    scores: list[float] = []
-    for segment in decoder.seg():
-        length = segment.end_frame - segment.start_frame + 1
-        scores.extend([segment.ascore / max(1, length)] * length)
-    return scores
+        return ()
+    return tuple(
+        HeardWord(
+            segment.word.partition("(")[0]
+            if segment.word[0] not in "<[+" and segment.word != "SIL"
+            else "",
+            segment.start_frame,
+            segment.end_frame,
+            # The engine hands out likelihoods, not their logarithms; the smallest become 0.
+            math.log(max(segment.ascore, 1e-300)),
+        )
+        for segment in decoder.seg()
+    )
+
+
+def _is_silence(word: str) -> bool:
+    return word == "SIL" or word[0] in "<[+"
+
+
+class Decoders:
+    """Makes decoders for one grammar, and keeps a few for the next utterances.
+
+    Args:
+        model: Folder of the acoustic model, its dictionary and its phone model.
+        grammar: What may be said.
+    """
+
+    def __init__(self, model: Path, grammar: Automaton) -> None:
+        self.grammar = grammar
+        self._model = model
+        self._pronunciations = _pronunciations(grammar, model / "cmudict-en-us.dict")
+        self._idle: list[Decoding] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def take(self) -> Decoding:
+        """Return decoders at the start of an utterance."""
+        with self._lock:
+            decoding = self._idle.pop() if self._idle else None
+        decoding = decoding or self._make()
+        decoding.start()
+        return decoding
+
+    def give_back(self, decoding: Decoding, *, reusable: bool) -> None:
+        """Take decoders back; those that failed are not used again."""
+        with self._lock:
+            if reusable and not self._closed and len(self._idle) < _KEPT:
+                self._idle.append(decoding)
+
+    def close(self) -> None:
+        """Free the idle decoders."""
+        with self._lock:
+            self._closed = True
+            self._idle.clear()
+
+    def _make(self) -> Decoding:
+        import pocketsphinx
+
+        # The engine reads dictionaries from files alone; it has read this one when it is made.
+        with tempfile.NamedTemporaryFile("w", suffix=".dict") as dictionary:
+            for word, ways in self._pronunciations.items():
+                for number, phones in enumerate(ways, 1):
+                    name = word if number == 1 else f"{word}({number})"
+                    dictionary.write(f"{name} {phones}\n")
+            dictionary.flush()
+            command, rival = (
+                pocketsphinx.Decoder(
+                    hmm=str(self._model / "en-us"),
+                    dict=dictionary.name,
+                    lm=None,
+                    beam=_SOUND_BEAM,
+                    pbeam=_SOUND_BEAM,
+                    wbeam=_WORD_BEAM,
+                    silprob=_SILENCE_PROBABILITY,
+                    loglevel="FATAL",
+                )
+                for _ in range(2)
+            )
+        command.add_fsg(_SEARCH, self._search(pocketsphinx, command.get_logmath()))
+        command.activate_search(_SEARCH)
+        rival.add_allphone_file(_SEARCH, str(self._model / "en-us-phone.lm.bin"))
+        rival.activate_search(_SEARCH)
+        return Decoding(command, rival)
+
+    def _search(self, pocketsphinx: Any, logarithms: Any) -> Any:
+        """Return the grammar as the engine takes it: one state more, where sentences end."""
+        arcs = self.grammar.arcs
+        end = len(arcs)
+        search = pocketsphinx.FsgModel(_SEARCH, logarithms, _LANGUAGE_WEIGHT, end + 1)
+        numbers = {word: search.word_add(word) for word in self._pronunciations}
+        for state, following in enumerate(arcs):
+            for word, target in following.items():
+                if word in numbers:
+                    search.trans_add(state, target, 0, numbers[word])
+            if self.grammar.final[state]:
+                search.null_trans_add(state, end, 0)
+        search.set_start_state(0)
+        search.set_final_state(end)
+        return search
+
+
+def _pronunciations(grammar: Automaton, dictionary: Path) -> dict[str, list[str]]:
+    found = pronunciation.look_up(grammar.vocabulary, dictionary)
+    guessed = skipped = 0
+    for word in sorted(grammar.vocabulary - found.keys()):
+        phones = pronunciation.spell_out(word)
+        if phones:
+            found[word] = [" ".join(phones)]
+            guessed += 1
+        else:
+            skipped += 1
+    if guessed or skipped:
+        _LOG.warning("words without a known pronunciation", guessed=guessed, left_out=skipped)
+    return found

@@ -9,6 +9,8 @@ from ensemble.stt.grammar import patterns
 MOST_STATES: Final = 100_000
 """States a grammar may need while it is built; the household has about a hundred."""
 
+_DECORATIONS: Final = 3
+
 Values = Callable[[str], Iterable[Sequence[str]]]
 
 
@@ -42,6 +44,14 @@ class Automaton:
                 return None
             state = following
         return state
+
+    def is_open(self, state: int) -> bool:
+        """Whether a sentence that may end in ``state`` is likely to go on.
+
+        "twenty" may become "twenty five"; a sentence that can only take on a "please" or a
+        "percent" has said what it had to say.
+        """
+        return len(self.arcs[state]) > _DECORATIONS
 
     def accepts(self, sentence: Iterable[str]) -> bool:
         """Whether ``sentence`` is complete."""

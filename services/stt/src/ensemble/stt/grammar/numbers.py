@@ -7,10 +7,13 @@ LARGEST: Final = 999
 """Numbers above this have no words here."""
 
 _SMALL: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-    "fifteen sixteen seventeen eighteen nineteen"
-).split()
-_TENS: Final = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+_TENS: Final = (
+    "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+)  # fmt: skip
 
 
 def spoken(number: int) -> Sequence[tuple[str, ...]]:
@@ -33,6 +36,4 @@ def spoken(number: int) -> Sequence[tuple[str, ...]]:
     if not rest:
         return heads
     tails = spoken(rest)
-    return [
-        (*head, *joint, *tail) for head in heads for joint in ((), ("and",)) for tail in tails
-    ]
+    return [(*head, *joint, *tail) for head in heads for joint in ((), ("and",)) for tail in tails]

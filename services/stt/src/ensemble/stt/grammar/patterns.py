@@ -49,7 +49,7 @@ class PatternError(ValueError):
 
 def words(text: str) -> list[str]:
     """Split running text into lower-case words, punctuation dropped."""
-    return _WORD.findall(text.lower().replace("’", "'"))
+    return _WORD.findall(text.lower().replace("\u2019", "'"))
 
 
 def parse(pattern: str) -> Node:
@@ -58,46 +58,46 @@ def parse(pattern: str) -> Node:
     Raises:
         PatternError: A bracket is missing or nested more than 16 deep, or a slot has no name.
     """
-    tokens: list[str] = []
+    symbols: list[str] = []
     position = 0
     while pattern[position:].strip():
         match = _TOKEN.match(pattern, position)
         if match is None:
             raise PatternError("unbalanced brace")
-        tokens.append(match.group(1))
+        symbols.append(match.group(1))
         position = match.end()
-    tokens.reverse()
-    node = _choice(tokens, 0)
-    if tokens:
-        raise PatternError(f"unexpected {tokens[-1]}")
+    symbols.reverse()
+    node = _choice(symbols, 0)
+    if symbols:
+        raise PatternError(f"unexpected {symbols[-1]}")
     return node
 
 
-def _choice(tokens: list[str], depth: int) -> Node:
+def _choice(symbols: list[str], depth: int) -> Node:
     if depth > _DEEPEST:
         raise PatternError("nested too deep")
-    options = [_sequence(tokens, depth)]
-    while tokens and tokens[-1] == "|":
-        tokens.pop()
-        options.append(_sequence(tokens, depth))
+    options = [_sequence(symbols, depth)]
+    while symbols and symbols[-1] == "|":
+        symbols.pop()
+        options.append(_sequence(symbols, depth))
     return options[0] if len(options) == 1 else Choice(tuple(options))
 
 
-def _sequence(tokens: list[str], depth: int) -> Node:
+def _sequence(symbols: list[str], depth: int) -> Node:
     parts: list[Node] = []
-    while tokens and tokens[-1] not in ")]|":
-        token = tokens.pop()
-        if token in "([":
-            inner = _choice(tokens, depth + 1)
-            closer = ")" if token == "(" else "]"
-            if not tokens or tokens.pop() != closer:
+    while symbols and symbols[-1] not in ")]|":
+        symbol = symbols.pop()
+        if symbol in "([":
+            inner = _choice(symbols, depth + 1)
+            closer = ")" if symbol == "(" else "]"
+            if not symbols or symbols.pop() != closer:
                 raise PatternError(f"missing {closer}")
-            parts.append(inner if token == "(" else Choice((inner, Sequence(()))))
-        elif token.startswith("{"):
-            name = token[1:-1].strip()
+            parts.append(inner if symbol == "(" else Choice((inner, Sequence(()))))
+        elif symbol.startswith("{"):
+            name = symbol[1:-1].strip()
             if not name:
                 raise PatternError("a slot needs a name")
             parts.append(Slot(name))
         else:
-            parts.extend(Word(word) for word in words(token))
+            parts.extend(Word(word) for word in words(symbol))
     return parts[0] if len(parts) == 1 else Sequence(tuple(parts))

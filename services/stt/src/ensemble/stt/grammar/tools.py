@@ -50,7 +50,7 @@ def build(tools: Iterable[SpokenTool]) -> automaton.Automaton:
                     "utterance left out", tool=tool.name, utterance=number, problem=str(error)
                 )
                 continue
-            sentences.append((node, lambda name, known=values: known[name]))
+            sentences.append((node, values.__getitem__))
     return automaton.build(sentences)
 
 

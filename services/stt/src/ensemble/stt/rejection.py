@@ -1,0 +1,137 @@
+"""Whether what the grammar made of an utterance is what was said.
+
+A grammar explains anything: it takes the sentence that fits best. How well that sentence fits,
+beside the best row of free sounds and in the rhythm of its words, tells commands from the
+rest. The weights come from training/fit_rejection.py.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensemble.stt.hypothesis import HeardWord, Hypothesis
+
+FEATURES: Final = (
+    "fit", "worst_fit", "two_worst_fits", "likelihood", "worst_likelihood", "rival",
+    "worst_stretch_fit", "worst_stretch_likelihood", "longest_letter", "shortest_letter",
+    "letter_spread", "letter_mean", "sounds_a_letter", "pauses", "words", "length",
+    "spoken_share", "low_fit", "low_likelihood", "noise_share",
+)  # fmt: skip
+"""What an utterance is judged by, in the order of ``features``."""
+
+# The grammar's scores are kept finer than those of the free sounds, by this factor.
+_COMMAND_SCALE: Final = 1024.0
+_STRETCH: Final = 20
+_LIMIT: Final = 4.0
+
+Vector = NDArray[np.float64]
+
+
+def features(hypothesis: Hypothesis) -> Vector:
+    """Return what tells commands from the rest; the hypothesis has words."""
+    words = hypothesis.words
+    length = hypothesis.segments[-1].last_frame + 1
+    command = _by_frame(hypothesis.segments, length) / _COMMAND_SCALE
+    rival = _by_frame(hypothesis.rival, length)
+    fit = command - rival
+    spoken = np.zeros(length, bool)
+    for word in words:
+        spoken[word.first_frame : word.last_frame + 1] = True
+    fits = np.sort([_mean(fit, word) for word in words])
+    likelihoods = np.sort([_mean(command, word) for word in words])
+    letters = [_frames(word) / len(word.text) for word in words]
+    sounds = [part for part in hypothesis.rival if part.text]
+    noise = sum(_frames(part) for part in hypothesis.rival if not part.text)
+    inner = [part for part in hypothesis.segments[1:-1] if not part.text]
+    window = np.ones(_STRETCH) / _STRETCH
+    return np.array(
+        [
+            fit[spoken].mean(),
+            fits[0],
+            fits[:2].mean(),
+            command[spoken].mean(),
+            likelihoods[0],
+            rival[spoken].mean(),
+            np.convolve(np.where(spoken, fit, 0.0), window, "same").min(),
+            np.convolve(np.where(spoken, command, 0.0), window, "same").min(),
+            max(letters),
+            min(letters),
+            np.std(letters),
+            np.mean(letters),
+            len(sounds) / sum(len(word.text) for word in words),
+            sum(_frames(part) for part in inner) / length,
+            len(words),
+            np.log(length),
+            spoken.mean(),
+            np.quantile(fit[spoken], 0.1),
+            np.quantile(command[spoken], 0.1),
+            noise / length,
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A logistic regression over ``features`` and their squares.
+
+    Attributes:
+        mean: Of each feature in training.
+        spread: Standard deviation of each feature in training.
+        weights: Of the features, their squares, and 1.
+        threshold: Confidence below which an utterance is rejected.
+    """
+
+    mean: Vector
+    spread: Vector
+    weights: Vector
+    threshold: float
+
+    @classmethod
+    def load(cls) -> "Rejection":
+        """Return the one that ships with the service."""
+        text = files("ensemble.stt").joinpath("rejection.json").read_text("utf-8")
+        return cls.from_json(json.loads(text))
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Rejection":
+        """Return what ``training/fit_rejection.py`` stored."""
+        if tuple(stored["features"]) != FEATURES:
+            raise ValueError("the weights are of other features")
+        return cls(
+            np.array(stored["mean"]),
+            np.array(stored["spread"]),
+            np.array(stored["weights"]),
+            float(stored["threshold"]),
+        )
+
+    def confidence(self, hypothesis: Hypothesis) -> float:
+        """Return how likely the hypothesis is what was said, 0 to 1."""
+        row = expand((features(hypothesis) - self.mean) / self.spread)
+        return float(1 / (1 + np.exp(-(row @ self.weights))))
+
+
+def expand(standard: Vector) -> Vector:
+    """Return standardised features with their squares and a 1; rows stay rows."""
+    bounded = np.clip(standard, -_LIMIT, _LIMIT)
+    ones = np.ones((*standard.shape[:-1], 1))
+    return np.concatenate([bounded, bounded**2, ones], axis=-1)
+
+
+def _by_frame(parts: Sequence[HeardWord], length: int) -> Vector:
+    scores = np.zeros(length)
+    for part in parts:
+        scores[part.first_frame : part.last_frame + 1] = part.score / _frames(part)
+    return scores
+
+
+def _frames(part: HeardWord) -> int:
+    return part.last_frame - part.first_frame + 1
+
+
+def _mean(scores: Vector, word: HeardWord) -> float:
+    return float(scores[word.first_frame : word.last_frame + 1].mean())
