@@ -18,6 +18,10 @@ from tests.bench.report import Row, percentile, row
 from tests.bench.scripted_node import Dialled, NodeProcess, ScriptedNode, reply_of
 
 _WORDS = 4
+_TURNS = 8
+"""Turns of one conversation: the model is sent all turns before, so later ones cost more."""
+
+_WARM_UP = 2
 
 
 async def run(quick: bool) -> list[Row]:
@@ -27,24 +31,29 @@ async def run(quick: bool) -> list[Row]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ens-")))
         here = await stack.enter_async_context(ScriptedNode("inproc", reply_of(_WORDS, 0)))
         there = await stack.enter_async_context(NodeProcess(_WORDS, 0))
-        callers = {}
+        where = {}
         for name, addresses, log in (
             ("colocated", here.addresses, None),
             ("three_hops", there.addresses, None),
             ("colocated_durable", here.addresses, folder / "here.db"),
             ("three_hops_durable", there.addresses, folder / "there.db"),
         ):
-            address = await orchestrate(Dialled(addresses, stack), log, "inproc", stack)
-            callers[name] = await stack.enter_async_context(Caller(address, manual=True))
-        took: dict[str, list[float]] = {name: [] for name in callers}
+            where[name] = await orchestrate(Dialled(addresses, stack), log, "inproc", stack)
+        took: dict[str, list[float]] = {name: [] for name in where}
         flushes: list[float] = []
-        for number in range(turns + 10):
-            for name, caller in callers.items():
-                seconds = await _turn(caller)
-                if number >= 10:
-                    took[name].append(seconds * 1000)
+        for number in range(_WARM_UP + turns // _TURNS):
+            for name, address in where.items():
+                seconds = await _conversation(address)
+                if number >= _WARM_UP:
+                    took[name] += [each * 1000 for each in seconds]
             flushes.append(_fsync(folder / "probe") * 1000)
     return _rows(took, flushes)
+
+
+async def _conversation(address: str) -> list[float]:
+    """Return the seconds of each turn of a conversation."""
+    async with Caller(address, manual=True) as caller:
+        return [await _turn(caller) for _ in range(_TURNS)]
 
 
 async def _turn(caller: Caller) -> float:
