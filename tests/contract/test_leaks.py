@@ -128,9 +128,10 @@ def count(kind: type) -> int:
 
 
 async def settle(condition: Any) -> None:
-    for _ in range(500):
-        if condition():
-            return
+    """Wait until ``condition`` holds, for ten seconds at most; the test then says what does not."""
+    loop = asyncio.get_running_loop()
+    limit = loop.time() + 10
+    while not condition() and loop.time() < limit:
         await asyncio.sleep(0.01)
 
 
