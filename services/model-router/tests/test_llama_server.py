@@ -101,6 +101,18 @@ async def test_the_embedded_model_uses_tools_and_declines(tmp_path, serve, ask):
     assert responses[-1].done.outcome == common_pb2.OUTCOME_DECLINED
 
 
+async def test_a_decline_that_is_gone_on_with_is_still_a_decline(tmp_path, serve, ask):
+    stub = await serve(ModelRouterService(Settings(models=tmp_path, llama_mode="inline")))
+    question = pb.ChatMessage(role=pb.ROLE_USER, text="what is the capital of France")
+    whole = await ask(stub, pb.ChatStart(messages=[question], tools=[SET_DEVICE]))
+    text = next(r.text_done.text for r in whole if r.HasField("text_done"))
+    committed = text[: text.index(" ", 12)]
+    start = pb.ChatStart(messages=[question], tools=[SET_DEVICE], committed_text=committed)
+    rest = await ask(stub, start)
+    assert committed + rest[-2].text_done.text == text
+    assert rest[-1].done.outcome == common_pb2.OUTCOME_DECLINED
+
+
 async def test_a_server_at_llm_url_uses_tools_as_the_embedded_model_does(
     tmp_path, serve, ask, llm_url
 ):

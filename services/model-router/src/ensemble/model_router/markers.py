@@ -55,6 +55,7 @@ class MarkerParser:
         self._held = ""
         self._space = ""
         self._said = continuing
+        self._begun = False
         self._call: _CallScanner | None = None
 
     @property
@@ -89,7 +90,7 @@ class MarkerParser:
             if found[0] == CALL_OPEN:
                 self._call = _CallScanner(new_id("call"))
                 self._space = ""
-            elif found[0] == DECLINE and not self._said:
+            elif found[0] == DECLINE and not self._begun:
                 self.declined = True
 
     def finish(self, *, cut_short: bool = False) -> Iterator[str | ToolCallDelta | ToolCall]:
@@ -114,7 +115,7 @@ class MarkerParser:
         if not self._said:
             body = body.lstrip()
         if body:
-            self._said = True
+            self._said = self._begun = True
             yield body
 
     def _close_call(self) -> ToolCall:

@@ -17,7 +17,7 @@ from ensemble.model_router.ports import Condition, State
 
 _log = structlog.get_logger(__name__)
 
-_MAX_WAITING = 64
+_MAX_WAITING = 1024
 
 
 class LlamaModel:

@@ -2,6 +2,7 @@
 
 import codecs
 import ctypes
+import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ensemble.model_router.adapters.llama_prompt import PromptWriter
 from ensemble.model_router.adapters.llama_sampling import Sampling
 from ensemble.model_router.domain import Call, StopReason, TokenUsage
 from ensemble.model_router.grammar import grammar_of
-from ensemble.model_router.markers import CALL_OPEN, MARKERS, StopFilter
+from ensemble.model_router.markers import CALL_OPEN, DECLINE, MARKERS, StopFilter
 
 _log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ class LlamaEngine:
         )
         self._pieces: dict[int, bytes] = {}
         self._call_token = self._single_token(CALL_OPEN)
+        self._decline_token = self._single_token(DECLINE)
         self._samplers: dict[str, Any] = {}
         metadata = self._llama.metadata
         self._writer = PromptWriter(
@@ -104,7 +106,7 @@ class LlamaEngine:
             ContextTooLongError: The prompt leaves no room for an answer.
             EngineFailedError: The template or the model failed.
         """
-        prompt = self._tokens_of(call)
+        prompt = self._prompt(call, emit)
         room = self._context - len(prompt)
         if room < 1:
             raise ContextTooLongError(
@@ -142,6 +144,25 @@ class LlamaEngine:
             return Generated(stop, TokenUsage(len(prompt), written, cached))
         finally:
             sampling.close()
+
+    def _prompt(self, call: Call, emit: Callable[[str, int], None]) -> list[int]:
+        """Return the prompt's tokens.
+
+        Committed text holds no markers, so an answer that is gone on with may have been a
+        decline: it was when the model would begin this one with that marker.
+        """
+        prompt = self._tokens_of(call)
+        if not call.committed_text or self._decline_token is None or len(prompt) >= self._context:
+            return prompt
+        start = self._tokens_of(dataclasses.replace(call, committed_text=""))
+        self._read(start, lambda: False)
+        logits = self._api.llama_get_logits_ith(self._llama.ctx, -1)
+        if int(np.ctypeslib.as_array(logits, shape=(self._size,)).argmax()) != self._decline_token:
+            return prompt
+        emit(DECLINE, 0)
+        text = call.committed_text.encode()
+        said: list[int] = self._llama.tokenize(text, add_bos=False, special=False)
+        return [*start, self._decline_token, *said]
 
     def _tokens_of(self, call: Call) -> list[int]:
         try:
