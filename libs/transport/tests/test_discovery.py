@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -11,6 +12,7 @@ import grpc
 import pytest
 from aiohttp import web
 
+from ensemble.core.errors import ConfigurationError
 from ensemble.transport import open_channel
 from ensemble.transport.consul import ConsulChannel, follow
 from ensemble.transport.discovery import Instance, preferred, service_name, target_of
@@ -342,3 +344,15 @@ async def test_an_instance_elsewhere_is_not_called_without_tls(agent: Agent) -> 
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "ensemble-probe" in (raised.value.details() or "")
     await channel.close()
+
+
+async def test_a_wrong_agent_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSUL_HTTP_ADDR", "consul-without-a-port")
+    with pytest.raises(ConfigurationError, match="CONSUL_HTTP_ADDR"):
+        open_channel("consul:probe")
+
+
+async def test_an_absent_client_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "consul", None)
+    with pytest.raises(ConfigurationError, match=r"ensemble-transport\[consul\]"):
+        open_channel("consul:probe")

@@ -66,7 +66,11 @@ class ConsulChannel(SwitchingChannel):
     Args:
         name: ``NAME`` or ``NAME/INSTANCE``, such as ``orchestrator/orc_01``.
         dial: Opens a channel to a target.
-        environ: Where the agent's address and this node's tier are read from.
+        environ: Where this node's tier is read from; the agent's address is always that
+            of the process, ``CONSUL_HTTP_ADDR``.
+
+    Raises:
+        ConfigurationError: The client is not installed, or the agent's address is wrong.
     """
 
     def __init__(
@@ -78,9 +82,10 @@ class ConsulChannel(SwitchingChannel):
         service, _, self._instance = name.partition("/")
         self._service = service_name(service)
         self._tier = environ.get("NODE_ROLE", "")
+        client = _client()
         super().__init__(dial, f"no healthy instance of {self._service} is known to Consul")
         self._watcher = asyncio.get_running_loop().create_task(
-            self._watch(), context=contextvars.Context()
+            self._watch(client), context=contextvars.Context()
         )
 
     async def close(self, grace: float | None = None) -> None:
@@ -89,8 +94,7 @@ class ConsulChannel(SwitchingChannel):
         await asyncio.gather(self._watcher, return_exceptions=True)
         await super().close(grace)
 
-    async def _watch(self) -> None:
-        client = _client()
+    async def _watch(self, client: Any) -> None:
         node = ""
 
         async def query(index: int | None) -> tuple[int, list[Instance]]:
@@ -117,12 +121,24 @@ class ConsulChannel(SwitchingChannel):
 
 
 def _client() -> Any:
-    import consul.aio
-
-    with warnings.catch_warnings():
-        # py-consul passes aiohttp an argument that it deprecates.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return consul.aio.Consul()
+    try:
+        import consul
+        import consul.aio
+    except ImportError as error:
+        raise ConfigurationError(
+            "An address begins with consul:, and Consul's client is not installed: "
+            "install ensemble-transport[consul]."
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            # py-consul passes aiohttp an argument that it deprecates.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return consul.aio.Consul()
+    except (consul.ConsulException, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            "CONSUL_HTTP_ADDR is not an address: host:port, or http://host:port.",
+            metadata={"variable": "CONSUL_HTTP_ADDR"},
+        ) from error
 
 
 def _instance(entry: Mapping[str, Any]) -> Instance:
