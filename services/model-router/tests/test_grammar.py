@@ -166,7 +166,7 @@ def test_bounded_integers_are_enumerated_exactly(engine, said, low, high):
 def _accepts(engine, grammar, number):
     """Walk the grammar over a call with this number, a byte token at a time."""
     api = engine._api
-    sampler = api.llama_sampler_init_grammar(engine._vocab, grammar.encode(), b"root")
+    sampler = api.llama_sampler_init_grammar(engine._words.handle, grammar.encode(), b"root")
     assert sampler
     import ctypes
 

@@ -249,3 +249,22 @@ async def test_models_are_listed_page_by_page(serve, scripted):
     with pytest.raises(grpc.RpcError) as raised:
         await stub.ListModels(pb.ListModelsRequest(page_token="x"))
     assert isinstance(from_rpc_error(raised.value), InvalidArgumentError)
+
+
+async def test_a_trace_tells_what_was_used_and_nothing_of_what_was_said(
+    serve, ask, scripted, monkeypatch
+):
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr("ensemble.model_router.tracing._tracer", provider.get_tracer("test"))
+    monkeypatch.setattr("ensemble.model_router.tracing.tracing_is_on", lambda: True)
+    await ask(await serve([scripted("m", TextDelta("secret", 1), DONE)]), start("secret"))
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "chat m"
+    assert span.attributes["gen_ai.usage.output_tokens"] == 3
+    assert span.attributes["gen_ai.usage.input_tokens"] == 10
+    assert "secret" not in span.to_json()

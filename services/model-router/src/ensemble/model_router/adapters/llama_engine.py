@@ -15,9 +15,10 @@ import structlog
 from ensemble.core.errors import ContextTooLongError, EngineFailedError, ModelUnavailableError
 from ensemble.model_router.adapters.llama_prompt import PromptWriter
 from ensemble.model_router.adapters.llama_sampling import Sampling
+from ensemble.model_router.adapters.llama_vocabulary import Vocabulary
 from ensemble.model_router.domain import Call, StopReason, TokenUsage
 from ensemble.model_router.grammar import grammar_of
-from ensemble.model_router.markers import CALL_OPEN, DECLINE, MARKERS, StopFilter
+from ensemble.model_router.markers import CALL_OPEN, DECLINE, StopFilter
 
 _log = structlog.get_logger(__name__)
 
@@ -65,23 +66,21 @@ class LlamaEngine:
             )
         except (ValueError, RuntimeError, AssertionError, OSError, MemoryError):
             raise _not_loadable(path) from None
-        self._vocab = llama_cpp.llama_model_get_vocab(self._llama.model)
-        self._size = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self._words = Vocabulary(llama_cpp, self._llama)
         self._context = int(self._llama.n_ctx())
         self._keeps_prefix = not (
             llama_cpp.llama_model_is_recurrent(self._llama.model)
             or llama_cpp.llama_model_is_hybrid(self._llama.model)
         )
-        self._pieces: dict[int, bytes] = {}
-        self._call_token = self._single_token(CALL_OPEN)
-        self._decline_token = self._single_token(DECLINE)
+        self._call_token = self._words.single_token(CALL_OPEN)
+        self._decline_token = self._words.single_token(DECLINE)
         self._samplers: dict[str, Any] = {}
         metadata = self._llama.metadata
         self._writer = PromptWriter(
             metadata.get("tokenizer.chat_template", ""),
-            self._text_of(llama_cpp.llama_vocab_bos(self._vocab)),
-            self._text_of(llama_cpp.llama_vocab_eos(self._vocab)),
-            self._control_texts(),
+            self._words.bos,
+            self._words.eos,
+            self._words.control_texts(),
         )
 
     @property
@@ -125,12 +124,12 @@ class LlamaEngine:
             written = 0
             stop = StopReason.MAX_OUTPUT_TOKENS
             while written < limit:
-                token = sampling.next(self._piece)
-                if self._api.llama_vocab_is_eog(self._vocab, token):
+                token = sampling.next(self._words.piece)
+                if self._words.ends_answer(token):
                     stop = StopReason.COMPLETED
                     break
                 written += 1
-                piece = self._piece(token)
+                piece = self._words.piece(token)
                 if writer.take(piece):
                     stop = StopReason.COMPLETED
                     break
@@ -157,12 +156,13 @@ class LlamaEngine:
         start = self._tokens_of(dataclasses.replace(call, committed_text=""))
         self._read(start, lambda: False)
         logits = self._api.llama_get_logits_ith(self._llama.ctx, -1)
-        if int(np.ctypeslib.as_array(logits, shape=(self._size,)).argmax()) != self._decline_token:
+        if (
+            int(np.ctypeslib.as_array(logits, shape=(self._words.size,)).argmax())
+            != self._decline_token
+        ):
             return prompt
         emit(DECLINE, 0)
-        text = call.committed_text.encode()
-        said: list[int] = self._llama.tokenize(text, add_bos=False, special=False)
-        return [*start, self._decline_token, *said]
+        return [*start, self._decline_token, *self._words.tokens_of_plain(call.committed_text)]
 
     def _tokens_of(self, call: Call) -> list[int]:
         try:
@@ -172,11 +172,7 @@ class LlamaEngine:
             raise EngineFailedError(
                 "The model's chat template cannot write this conversation."
             ) from None
-        bos = self._text_of(self._api.llama_vocab_bos(self._vocab))
-        add_bos = self._api.llama_vocab_get_add_bos(self._vocab) and not (
-            bos and text.startswith(bos)
-        )
-        tokens: list[int] = self._llama.tokenize(text.encode(), add_bos=add_bos, special=True)
+        tokens = self._words.tokens_of(text)
         if not tokens:
             raise EngineFailedError("The model's chat template writes an empty prompt.")
         return tokens
@@ -205,7 +201,7 @@ class LlamaEngine:
         if not call.tools and self._call_token is not None:
             bias = (api.llama_logit_bias * 1)(api.llama_logit_bias(self._call_token, -np.inf))
             api.llama_sampler_chain_add(
-                chain, api.llama_sampler_init_logit_bias(self._size, 1, bias)
+                chain, api.llama_sampler_init_logit_bias(self._words.size, 1, bias)
             )
         if not call.temperature:
             api.llama_sampler_chain_add(chain, api.llama_sampler_init_greedy())
@@ -235,51 +231,14 @@ class LlamaEngine:
                 oldest = self._samplers.pop(next(iter(self._samplers)))
                 if oldest:
                     self._api.llama_sampler_free(oldest)
-            sampler = self._api.llama_sampler_init_grammar(self._vocab, text.encode(), b"root")
+            sampler = self._api.llama_sampler_init_grammar(
+                self._words.handle, text.encode(), b"root"
+            )
             if not sampler:
                 _log.error("grammar refused by llama.cpp", tools=len(call.tools))
             self._samplers[text] = sampler
         sampler = self._samplers[text]
         return self._api.llama_sampler_clone(sampler) if sampler else None
-
-    def _piece(self, token: int) -> bytes:
-        """Return a token's bytes; control tokens other than the markers have none."""
-        piece = self._pieces.get(token)
-        if piece is None:
-            size = 64
-            while True:
-                buffer = ctypes.create_string_buffer(size)
-                written = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, True)
-                if written >= 0:
-                    break
-                size = -written
-            piece = buffer.raw[:written]
-            control = self._api.LLAMA_TOKEN_ATTR_CONTROL | self._api.LLAMA_TOKEN_ATTR_UNKNOWN
-            if (
-                self._api.llama_vocab_get_attr(self._vocab, token) & control
-                and piece.decode(errors="replace") not in MARKERS
-            ):
-                piece = b""
-            self._pieces[token] = piece
-        return piece
-
-    def _text_of(self, token: int) -> str:
-        if token < 0:
-            return ""
-        text = self._api.llama_vocab_get_text(self._vocab, token)
-        return text.decode(errors="replace") if text else ""
-
-    def _control_texts(self) -> list[str]:
-        control = self._api.LLAMA_TOKEN_ATTR_CONTROL
-        return [
-            self._text_of(token)
-            for token in range(self._size)
-            if self._api.llama_vocab_get_attr(self._vocab, token) & control
-        ]
-
-    def _single_token(self, text: str) -> int | None:
-        tokens = self._llama.tokenize(text.encode(), add_bos=False, special=True)
-        return tokens[0] if len(tokens) == 1 else None
 
 
 def _trained_context(api: Any, path: Path) -> int:
