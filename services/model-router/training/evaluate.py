@@ -14,11 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from llama_cpp import Llama
-
 from household.answers import answer
 from household.dialogue import DECLINE, Dialogue, Mode
 from household.generator import LISTS, dialogues
+from llama_cpp import Llama
 
 MODEL = Path(__file__).parents[1] / "src/ensemble/model_router/embedded/household.gguf"
 LONGEST = 200

@@ -12,9 +12,8 @@ from typing import Any
 
 import gguf
 import numpy as np
-from numpy.typing import NDArray
-
 from household import model, tokenizer
+from numpy.typing import NDArray
 
 TARGET = Path(__file__).parents[1] / "src/ensemble/model_router/embedded/household.gguf"
 
@@ -60,7 +59,7 @@ def write(source: Path, target: Path) -> None:
     with (source / "checkpoint.pickle").open("rb") as file:
         params: dict[str, Any] = pickle.load(file)[0]
     words = tokenizer.load(source / "tokenizer.json")
-    tokens = [words.id_to_token(number) for number in range(shape.vocabulary)]
+    tokens = [words.id_to_token(number) or "" for number in range(shape.vocabulary)]
     kinds = [_kind(token) for token in tokens]
 
     writer = gguf.GGUFWriter(str(target), "llama")

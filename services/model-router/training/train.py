@@ -19,17 +19,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-
 from household import model, tokenizer
 from household.batches import batches
 from household.generator import dialogues
 
 
-def learning_rate(progress: float, peak: float) -> float:
-    """Short warm-up, then flat, then down to a twentieth over the last 45 %."""
+def learning_rate(progress: float, peak: float, decay: float) -> float:
+    """Short warm-up, then flat, then down to a fiftieth over the last share `decay`."""
     if progress < 0.01:
         return peak * (0.05 + 95 * progress)
-    return peak * min(1.0, 0.05 + 0.95 * (1 - progress) / 0.45)
+    return peak * min(1.0, 0.02 + 0.98 * (1 - progress) / decay)
 
 
 def optimizer(peak: float) -> optax.GradientTransformation:
@@ -41,12 +40,12 @@ def optimizer(peak: float) -> optax.GradientTransformation:
             optax.multi_transform(
                 {
                     "matrix": optax.contrib.muon(rate, weight_decay=0.01),
-                    "other": optax.adamw(rate * 0.3, b1=0.9, b2=0.97, weight_decay=0.0),
+                    "other": optax.adamw(rate * 0.1, b1=0.9, b2=0.97, weight_decay=0.0),
                 },
                 lambda params: jax.tree_util.tree_map_with_path(
-                    lambda path, leaf: "matrix"
-                    if leaf.ndim == 2 and path[0].key != "embedding"
-                    else "other",
+                    lambda path, leaf: (
+                        "matrix" if leaf.ndim == 2 and path[0].key != "embedding" else "other"
+                    ),
                     params,
                 ),
             ),
@@ -65,11 +64,14 @@ def save(path: Path, params: model.Params, state: Any, step: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and tokenizer")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for checkpoint and tokenizer"
+    )
     parser.add_argument("--minutes", type=float, default=50.0, help="training time")
     parser.add_argument("--steps", type=int, help="stop after this many steps instead (repeatable)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.01, help="peak learning rate")
+    parser.add_argument("--decay", type=float, default=0.6, help="share with a falling rate")
     parser.add_argument("--tokens", type=int, default=3072, help="tokens in a batch")
     parser.add_argument("--width", type=int, default=160)
     parser.add_argument("--layers", type=int, default=4)
@@ -115,14 +117,16 @@ def main() -> None:
 
     began = saved = time.monotonic()
     # A resumed run must not see the same dialogues again.
-    stream = batches(vocabulary, Random(options.seed * 1_000_003 + first).randrange(2**31), options.tokens)
+    stream = batches(
+        vocabulary, Random(options.seed * 1_000_003 + first).randrange(2**31), options.tokens
+    )
     seen, losses = 0, []
     for number, batch in enumerate(stream, start=1):
         spent = time.monotonic() - began
         progress = number / options.steps if options.steps else spent / (options.minutes * 60)
         if progress >= 1:
             break
-        rate = jnp.float32(learning_rate(progress, options.rate))
+        rate = jnp.float32(learning_rate(progress, options.rate, options.decay))
         value, slope = slope_of(params, batch.tokens, batch.spots)
         params, state = apply(params, state, slope, rate)
         losses.append(value)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905 (lists read best with one pattern a line, words as prose)
 """What the assistant says once a tool has answered, and made-up tool answers to learn it from."""
 
 import json
@@ -118,7 +119,9 @@ def _error(draw: Draw) -> dict[str, Any]:
     )  # fmt: skip
     if draw.chance(0.5):
         message = _sentence(message.capitalize() if draw.chance(0.7) else message)
-    code = "TOOL_FAILED" if draw.chance(0.8) else draw.rng.choice(("TOOL_TIMEOUT", "INVALID_ARGUMENT"))
+    code = (
+        "TOOL_FAILED" if draw.chance(0.8) else draw.rng.choice(("TOOL_TIMEOUT", "INVALID_ARGUMENT"))
+    )
     return {"error": code, "message": message}
 
 
@@ -134,20 +137,22 @@ def _reminder_entry(draw: Draw) -> str:
 
 
 def _many(draw: Draw) -> int:
-    return draw.rng.choice((0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, draw.rng.randint(7, 99)))
+    return draw.rng.choice((0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5, draw.rng.randint(6, 99)))
 
 
 def _number(draw: Draw) -> str:
     rng = draw.rng
     sign = "-" if draw.chance(0.15) else ""
     whole = str(rng.randint(0, 10 ** rng.randint(1, 6)))
-    return sign + whole + (f".{rng.randint(1, 10 ** rng.randint(1, 5))}" if draw.chance(0.25) else "")
+    return (
+        sign + whole + (f".{rng.randint(1, 10 ** rng.randint(1, 5))}" if draw.chance(0.25) else "")
+    )
 
 
 def result(draw: Draw, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A tool answer of the right shape; its values are random wherever they can be."""
     rng = draw.rng
-    if draw.chance(0.07):
+    if draw.chance(0.06):
         return _error(draw)
     values = dict(arguments)
     match tool:
@@ -182,5 +187,3 @@ def spoken_back(draw: Draw, call_text: str) -> tuple[tuple[str, str], ...]:
     value = result(draw, body["name"], body["arguments"])
     text = json.dumps(value, ensure_ascii=False)
     return (("tool", text), ("assistant", answer(body["name"], value)))
-
-

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (lists read best with one pattern a line, words as prose)
 """Small talk the assistant answers itself, and requests it has to ask back about."""
 
 from household import texts
@@ -100,7 +101,7 @@ RANGE = "I can only count from 1 to 120 seconds, minutes or hours."
 LEVEL_RANGE = "Levels go from 0 to 100."
 ONE = "One thing at a time, please."
 
-NO_ROOM = (
+NO_ROOM: tuple[str, ...] = (
     "(turn|switch|put) {state} (the|my|a|that) {device}",
     "(turn|switch|put) (the|my|that) {device} {state}",
     "(turn|switch) {state} {device}",
@@ -116,7 +117,7 @@ NO_ROOM = (
     "the {device} should be {state}",
     "make sure the {device} is {state}",
 )
-NO_LEVEL = (
+NO_LEVEL: tuple[str, ...] = (
     "(dim|brighten) the {room} {device}",
     "(turn|bring) (up|down) the {room} {device}",
     "(turn|bring) the {room} {device} (up|down)",
@@ -130,7 +131,7 @@ NO_LEVEL = (
     "(increase|decrease|raise|lower|reduce) the {room} {device}",
     "(dim|brighten) the {device}",
 )
-NO_DEVICE = (
+NO_DEVICE: tuple[str, ...] = (
     "(turn|switch) {state} the {room}",
     "(turn|switch) the {room} {state}",
     "(turn|switch) {state} something in the {room}",
@@ -141,7 +142,7 @@ NO_DEVICE = (
     "the {room} please",
     "in the {room}",
 )
-NO_AMOUNT = (
+NO_AMOUNT: tuple[str, ...] = (
     "(set|start|create|make|begin|add|open) (a|the|my|another|a new) timer",
     "(set|start) timer",
     "(i need|i want|i'd like|give me) a timer",
@@ -152,7 +153,7 @@ NO_AMOUNT = (
     "(set|start) a timer for (me|the pasta|the eggs|the cake|a while|some time|a bit|some minutes|a few minutes)",
     "(time me|count down)",
 )
-NO_WHEN = (
+NO_WHEN: tuple[str, ...] = (
     "remind me to {chore}",
     "remind me (about|of) [the|my] {event}",
     "(set|make|add|create) a reminder to {chore}",
@@ -164,7 +165,7 @@ NO_WHEN = (
     "(set|put) (an alarm|the alarm|a timer) (for|at) (seven|7 am|six thirty|half past six|tomorrow morning|noon|8 o'clock)",
     "wake me (up|) (at|by) (seven|7 am|six thirty|half past six|noon|8 o'clock)",
 )
-NO_WHAT = (
+NO_WHAT: tuple[str, ...] = (
     "remind me in {span}",
     "(set|make|add|create) a reminder (in|for) {span}",
     "(set|make|add|create) a reminder",
@@ -173,7 +174,7 @@ NO_WHAT = (
     "in {span} remind me",
     "(add a|new|another) reminder",
 )
-TOO_FAR = (
+TOO_FAR: tuple[str, ...] = (
     "(set|start) a timer (for|of) {far} {unit}s",
     "{far} {unit} timer",
     "(set|start) a {far} {unit} timer",
@@ -182,13 +183,13 @@ TOO_FAR = (
     "remind me to {chore} in {far} {unit}s",
     "(cancel|stop) the {far} {unit} timer",
 )
-TOO_HIGH = (
+TOO_HIGH: tuple[str, ...] = (
     "(set|put|turn|dim) the {room} {device} to {high} [percent]",
     "(set|put|turn) the {device} in the {room} to {high} [percent]",
     "{room} {device} [to|at] {high} percent",
     "set all {device}s to {high} percent",
 )
-TWO = (
+TWO: tuple[str, ...] = (
     "(turn|switch) {state} the {room} {device} and (set|start) a timer for {span}",
     "(turn|switch) {state} the {room} {device} and the {room2} {device2}",
     "(turn|switch) {state} the {room} {device} and (turn|switch) off the {room2} {device2}",

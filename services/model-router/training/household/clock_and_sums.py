@@ -1,9 +1,10 @@
+# ruff: noqa: E501 (lists read best with one pattern a line, words as prose)
 """Requests for the time, the date and sums."""
 
 from household.dialogue import Dialogue, Draw, call
 from household.spoken_numbers import spoken
 
-TIME = (
+TIME: tuple[str, ...] = (
     "(what|wat) time is it [now|right now|exactly|at the moment]",
     "what is the [current|exact] time [now|right now|at the moment]",
     "(what's|whats) the [current|exact] time",
@@ -27,7 +28,7 @@ TIME = (
     "current time",
     "clock",
 )
-DATE = (
+DATE: tuple[str, ...] = (
     "what (day|date) is (it|today|it today)",
     "what is (the|today's|the current) date [today]",
     "(what's|whats) (the|today's|the current) date [today]",
@@ -53,7 +54,7 @@ DATE = (
     "today is what day",
     "is it the weekend [yet|already]",
 )
-SUM = (
+SUM: tuple[str, ...] = (
     "(what is|what's|whats|what are) {sum}",
     "how much (is|are|does) {sum} [make]",
     "(calculate|compute|work out|figure out|evaluate|solve|do|determine) {sum} [for me]",
@@ -127,7 +128,7 @@ def date(draw: Draw) -> Dialogue:
 def _number(draw: Draw) -> tuple[str, str]:
     """A number as written in the expression, and as the user gives it."""
     rng = draw.rng
-    if draw.chance(0.12):
+    if draw.chance(0.08):
         whole, part = rng.randint(0, 99), str(rng.randint(1, 99))
         written = f"{whole}.{part}"
         return written, written
@@ -141,8 +142,8 @@ def _expression(draw: Draw) -> tuple[str, str]:
     """An expression as the tool reads it, and as the user gives it."""
     rng = draw.rng
     written, said = _number(draw)
-    terms = rng.choice((1, 1, 1, 1, 1, 2, 2, 3))
-    if draw.chance(0.12):
+    terms = rng.choice((1,) * 9 + (2, 2, 3))
+    if draw.chance(0.06):
         inner, more = rng.choices("+-*/", k=2)
         second, third = _number(draw)[0], _number(draw)[0]
         gap = rng.choice((" ", " ", ""))

@@ -1,6 +1,7 @@
+# ruff: noqa: E501, SIM905, RUF001 (lists read best with one pattern a line, words as prose)
 """Patterns of what the assistant does not do. Slots are filled from the vocabulary."""
 
-QUESTIONS = (
+QUESTIONS: tuple[str, ...] = (
     "what is the (capital|population|currency|flag|language|president|area|anthem|weather) of {country}",
     "(what's|what is) the (capital|largest city|highest mountain|longest river|climate) (of|in) {country}",
     "who (is|was) {famous}",
@@ -115,7 +116,7 @@ QUESTIONS = (
     "what is on (the television|tv|the radio|netflix) (tonight|now|today)",
 )
 
-COMMANDS = (
+COMMANDS: tuple[str, ...] = (
     "{verb} (the|a|my|some|this|that) {object}",
     "{verb} the {adjective} {object}",
     "{verb} {food}",
@@ -202,7 +203,7 @@ COMMANDS = (
     "(multiply|divide|subtract) ({abstract}|{food}|the {object}) (by|from|with) ({abstract2}|{animal}s)",
 )
 
-STATEMENTS = (
+STATEMENTS: tuple[str, ...] = (
     "{clause}",
     "{clause} and {clause2}",
     "{clause} because {clause2}",
@@ -260,7 +261,7 @@ STATEMENTS = (
 )
 
 # Requests of the right shape about the wrong thing.
-TRAPS = (
+TRAPS: tuple[str, ...] = (
     "(turn|switch|put) {state} (the|my|a|that|this) {foreign}",
     "(turn|switch|put) (the|my|that) {foreign} {state}",
     "(turn|switch) {state} (the|my) {room} {foreign}",
@@ -327,7 +328,7 @@ TRAPS = (
     "(percent|minutes|seconds|hours|degrees|plus|minus|on|off|the|a|and|to|for|in|my|all|every)",
 )
 
-CLAUSES = (
+CLAUSES: tuple[str, ...] = (
     "the {animal} {past} the {object}",
     "{name} {past} {topic}",
     "{name} is {adjective}",

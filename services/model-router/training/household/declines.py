@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905 (lists read best with one pattern a line, words as prose)
 """Messages from outside the household, all answered with the same polite refusal."""
 
 from household import vocabulary as v
@@ -82,7 +83,9 @@ def _noise(draw: Draw) -> str:
         return "".join(rng.choice("0123456789") for _ in range(rng.randint(1, 8))) + rng.choice(
             ("", "", ".5", "%", " euros", "!", " 7", "-12")
         )
-    return "".join(rng.choice("!?.,;:#*+-/()=&$@~ ") for _ in range(rng.randint(1, 6))).strip() or "?"
+    return (
+        "".join(rng.choice("!?.,;:#*+-/()=&$@~ ") for _ in range(rng.randint(1, 6))).strip() or "?"
+    )
 
 
 def decline(draw: Draw) -> Dialogue:

@@ -1,10 +1,11 @@
+# ruff: noqa: E501 (lists read best with one pattern a line, words as prose)
 """Requests about devices: switching, levels, questions."""
 
 from household.dialogue import Dialogue, Draw, call
 from household.spoken_numbers import spoken
 from household.vocabulary import DEVICES
 
-SWITCH = (
+SWITCH: tuple[str, ...] = (
     "(turn|switch|put) {state} [the] {room} {device}",
     "(turn|switch|put) [the] {room} {device} {state}",
     "(turn|switch) {state} [the] {device} in [the] {room}",
@@ -54,7 +55,7 @@ SWITCH = (
     "leave the {room} {device} {state}",
     "(turn|switch) the {device} that is in the {room} {state}",
 )
-SWITCH_ON = (
+SWITCH_ON: tuple[str, ...] = (
     "start [up] [the] {room} {device}",
     "start [up] the {device} in the {room}",
     "(activate|enable|power up|power on|fire up) [the] {room} {device}",
@@ -71,7 +72,7 @@ SWITCH_ON = (
     "(bring|wake) up the {room} {device}",
     "run the {room} {device}",
 )
-SWITCH_OFF = (
+SWITCH_OFF: tuple[str, ...] = (
     "stop [the] {room} {device}",
     "stop the {device} in the {room}",
     "shut (off|down) [the] {room} {device}",
@@ -86,7 +87,7 @@ SWITCH_OFF = (
     "the {room} {device} (can|may) go off",
     "the {room} {device} is (not needed|too loud|too bright), (turn|switch) it off",
 )
-EVERYWHERE = (
+EVERYWHERE: tuple[str, ...] = (
     "(turn|switch|put) {state} (all|all the|all of the|all my|all our) {device}s",
     "(turn|switch|put) (all|all the|all of the) {device}s {state}",
     "(turn|switch) {state} every [single] {device}",
@@ -102,7 +103,7 @@ EVERYWHERE = (
     "(turn|switch) {state} the {device}s in the [whole|entire] house",
     "[no,|wait,|no wait,|sorry,] (turn|switch) {state} all the {device}s",
 )
-LEVEL = (
+LEVEL: tuple[str, ...] = (
     "(set|put|turn|bring|change|adjust|move) [the] {room} {device} (to|at) {level}",
     "(set|put|turn|bring|change|adjust) the {device} in the {room} (to|at) {level}",
     "(set|put|turn|adjust) the level of the {room} {device} to {level}",
@@ -138,14 +139,14 @@ LEVEL = (
     "(dim|set|turn) {room} {device} {level}",
     "fade the {room} {device} to {level}",
 )
-LEVEL_EVERYWHERE = (
+LEVEL_EVERYWHERE: tuple[str, ...] = (
     "(set|dim|put|turn|bring|raise|lower|change) (all|all the|all of the) {device}s (to|at) {level}",
     "(set|dim|put|turn) every {device} to {level}",
     "(all|all the) {device}s [to|at] {level}",
     "(set|dim|put) the {device}s (everywhere|in all rooms|in every room) to {level}",
     "(i want|we need) all [the] {device}s at {level}",
 )
-ASK = (
+ASK: tuple[str, ...] = (
     "is the {room} {device} [still|currently|now] [on|off|on or off]",
     "is the {device} in the {room} [still|already|currently] (on|off|on or off)",
     "is the {device} [still] (on|off) in the {room}",
@@ -187,7 +188,7 @@ ASK = (
     "i think i left the {room} {device} on",
     "is the {room} {device} (lit|playing|heating|shining|spinning)",
 )
-ASK_EVERYWHERE = (
+ASK_EVERYWHERE: tuple[str, ...] = (
     "are (all|all the|any|any of the|the) {device}s [still] (on|off) [everywhere|in the house]",
     "are (all|any) [of the] {device}s on",
     "is (any|every|each) {device} [still] (on|off)",
@@ -215,7 +216,7 @@ def switch(draw: Draw) -> Dialogue:
     state = draw.rng.choice(("on", "off"))
     if draw.chance(0.15):
         arguments, words = _everywhere(draw)
-        patterns = EVERYWHERE
+        patterns: tuple[str, ...] = EVERYWHERE
     else:
         arguments, words = _slots(draw)
         patterns = SWITCH
@@ -263,4 +264,3 @@ def ask(draw: Draw) -> Dialogue:
         patterns = ASK
     user = draw.say(patterns, words, question=True)
     return Dialogue("get_device", user, (("assistant", call("get_device", arguments)),))
-

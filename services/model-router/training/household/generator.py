@@ -30,8 +30,8 @@ INTENTS: tuple[tuple[int, Callable[[Draw], Dialogue]], ...] = (
     (10, clock_and_sums.calculate),
     (9, notes.remember),
     (8, notes.recall),
-    (4, chat.talk),
-    (6, chat.ask_back),
+    (6, chat.talk),
+    (7, chat.ask_back),
 )
 
 
@@ -51,7 +51,7 @@ def tested_sentences() -> frozenset[str]:
     return frozenset(found)
 
 
-def dialogues(seed: int, mode: Mode = "train", answered: float = 0.45) -> Iterator[Dialogue]:
+def dialogues(seed: int, mode: Mode = "train", answered: float = 0.4) -> Iterator[Dialogue]:
     """Endless dialogues; a share `answered` of the tool calls goes on to the final answer."""
     rng = Random(seed)
     draw = Draw(rng, mode)

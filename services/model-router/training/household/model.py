@@ -1,4 +1,4 @@
-"""A llama-shaped decoder in JAX: RMS norm, rotary positions, gated feed-forward, tied embeddings."""
+"""A llama-shaped decoder in JAX: RMS norm, rotary positions, gated layers, tied embeddings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -64,9 +64,12 @@ def _normalised(x: jax.Array, gain: jax.Array) -> jax.Array:
 def _rotated(x: jax.Array, cosine: jax.Array, sine: jax.Array) -> jax.Array:
     """Rotates the halves of each head; the export reorders rows to llama.cpp's pairs."""
     left, right = jnp.split(x, 2, axis=-1)
-    return jnp.concatenate(
-        [left * cosine - right * sine, left * sine + right * cosine], axis=-1
-    )
+    return jnp.concatenate([left * cosine - right * sine, left * sine + right * cosine], axis=-1)
+
+
+def _silu(x: jax.Array) -> jax.Array:
+    # Spelt with tanh: twice as fast to differentiate on a CPU as jax.nn.silu.
+    return x * (0.5 + 0.5 * jnp.tanh(0.5 * x))
 
 
 def hidden_states(params: Params, shape: Shape, tokens: jax.Array) -> jax.Array:
@@ -95,7 +98,7 @@ def hidden_states(params: Params, shape: Shape, tokens: jax.Array) -> jax.Array:
         )
         x = x + mixed.swapaxes(1, 2).reshape(batch * time, shape.width) @ layer["output"]
         y = _normalised(x, layer["feed_norm"])
-        x = x + (jax.nn.silu(y @ layer["gate"]) * (y @ layer["up"])) @ layer["down"]
+        x = x + (_silu(y @ layer["gate"]) * (y @ layer["up"])) @ layer["down"]
     return _normalised(x, params["norm"])
 
 

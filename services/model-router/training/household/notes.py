@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905 (lists read best with one pattern a line, words as prose)
 """Requests to remember and to recall."""
 
 from household import texts
@@ -5,7 +6,7 @@ from household.dialogue import Dialogue, Draw, call
 from household.vocabulary import NAMES, OBJECTS
 
 # {note} is a whole statement; its forms are below.
-REMEMBER = (
+REMEMBER: tuple[str, ...] = (
     "remember [that] {note}",
     "remember: {note}",
     "remember this: {note}",
@@ -33,7 +34,7 @@ REMEMBER = (
     "it is (important|good to know) that {note}, remember it",
     "add a note that {note}",
 )
-RECALL = (
+RECALL: tuple[str, ...] = (
     "where (is|are) (my|our) {subject}",
     "where (did|have) (i|we) (put|leave|left|hide|store|place) (the|my|our) {subject}",
     "(do you know|can you tell me|do you remember|tell me|could you tell me) where (my|our|the) {subject} (is|are)",
@@ -63,30 +64,30 @@ RECALL = (
     "remind me where (i put|i left|is) (the|my|our) {subject}",
     "remind me (what|where) (my|our) {subject} (is|was|are)",
 )
-RECALL_OBJECT = (
+RECALL_OBJECT: tuple[str, ...] = (
     "where (is|are) the {subject}",
     "(where's|wheres) (the|my) {subject}",
     "(have you seen|where do we keep|where do i keep|where can i find) (the|my|our) {subject}",
     "where (did|has) the {subject} (go|gone)",
     "(i am looking for|i cannot find|i can't find) the {subject}",
 )
-RECALL_SECRET = (
+RECALL_SECRET: tuple[str, ...] = (
     "(what's|what is|whats|tell me|give me|do you know|do you remember|say|remind me of) the {subject}",
     "what (was|is) the {subject} again",
 )
-RECALL_NAMED = (
+RECALL_NAMED: tuple[str, ...] = (
     "(when|what) is {subject}",
     "(what's|when's|tell me|do you know|do you remember|can you tell me) {subject}",
     "(tell me|do you know|do you remember) (when|what) {subject} is",
 )
-RECALL_PERSON = (
+RECALL_PERSON: tuple[str, ...] = (
     "who is (my|our) {subject}",
     "what is (my|our) {subject} called",
     "what is the name of (my|our) {subject}",
     "(tell me|do you know|remind me) who (my|our) {subject} is",
     "when is (my|our) {subject}",
 )
-RECALL_PARKED = (
+RECALL_PARKED: tuple[str, ...] = (
     "where (did|have) i (park|parked|put|leave|left) (the|my|our) {subject}",
     "where is (the|my|our) {subject} parked",
     "(do you know|tell me|do you remember|remind me) where i (parked|left|put) (the|my|our) {subject}",
@@ -110,7 +111,9 @@ def remember(draw: Draw) -> Dialogue:
     if kind <= 2:
         fact = texts.whereabouts(draw)
         subject = draw.word(OBJECTS, _VEHICLES, strange=0.3)
-        verb = rng.choice(("put", "left", "parked", "hid", "stored", "placed", "have", "keep", "dropped"))
+        verb = rng.choice(
+            ("put", "left", "parked", "hid", "stored", "placed", "have", "keep", "dropped")
+        )
         owner = rng.choice(("i", "i", "i", "we"))
         note = f"{owner} {verb} {rng.choice(('the', 'my', 'our'))} {subject} {fact}"
     elif kind == 3:
@@ -130,15 +133,22 @@ def recall(draw: Draw) -> Dialogue:
     patterns, subject = RECALL, texts.subject(draw)
     if kind <= 2:
         patterns = RECALL_OBJECT
-        trait = draw.word("spare second old new big small other good red blue car house shed".split()) + " "
+        trait = (
+            draw.word("spare second old new big small other good red blue car house shed".split())
+            + " "
+        )
         subject = (trait if draw.chance(0.3) else "") + draw.word(OBJECTS, strange=0)
     elif kind == 3:
         patterns = RECALL_SECRET
-        what = draw.word(OBJECTS, "wifi alarm door gate safe bank locker shed router".split(), strange=0.1)
+        what = draw.word(
+            OBJECTS, "wifi alarm door gate safe bank locker shed router".split(), strange=0.1
+        )
         subject = f"{what} {draw.word(_SECRETS, strange=0)}"
     elif kind == 4:
         patterns = RECALL_NAMED
-        what = draw.word("birthday wedding party phone-number number address appointment exam".split(), strange=0)
+        what = draw.word(
+            "birthday wedding party phone-number number address appointment exam".split(), strange=0
+        )
         subject = f"{draw.word(NAMES, strange=0.4)}'s {what}"
     elif kind == 5:
         patterns, subject = RECALL_PERSON, draw.word(_PEOPLE, _DATES, strange=0.1)

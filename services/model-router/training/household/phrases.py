@@ -5,12 +5,12 @@ A pattern is text with `(a|b)` alternatives, `[x]` optional parts and `{slot}` v
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache
 from random import Random
 
-# Nested tuples: ("text", s), ("choice", [sequences]) - a sequence is a list of nodes.
-Node = tuple[str, object]
+# A pattern is a sequence of texts and of choices between patterns.
+Pattern = list["str | list[Pattern]"]
 
 _DROPPABLE = {"the", "a", "an"}
 _PREFIXES = (
@@ -42,41 +42,41 @@ def held_out(text: str, share: int = 14) -> bool:
     return zlib.crc32(text.encode()) % share == 0
 
 
-@lru_cache(maxsize=None)
-def _parse(pattern: str) -> list[Node]:
+@cache
+def _parse(pattern: str) -> Pattern:
     position = 0
 
-    def sequence(closers: str) -> list[Node]:
+    def sequence(closers: str) -> Pattern:
         nonlocal position
-        nodes: list[Node] = []
+        nodes: Pattern = []
         text = ""
         while position < len(pattern) and pattern[position] not in closers:
             letter = pattern[position]
             position += 1
             if letter in "([":
-                nodes.append(("text", text))
+                nodes.append(text)
                 text = ""
                 closer = ")" if letter == "(" else "]"
-                options = [sequence("|" + closer)]
+                options: list[Pattern] = [sequence("|" + closer)]
                 while pattern[position] == "|":
                     position += 1
                     options.append(sequence("|" + closer))
                 position += 1
                 if closer == "]":
-                    options = [[("text", "")]] * len(options) + options
-                nodes.append(("choice", options))
+                    nothing: list[Pattern] = [[""]] * len(options)
+                    options = nothing + options
+                nodes.append(options)
             else:
                 text += letter
-        nodes.append(("text", text))
+        nodes.append(text)
         return nodes
 
     return sequence("")
 
 
-def _spoken(nodes: Sequence[Node], rng: Random) -> str:
+def _spoken(pattern: Pattern, rng: Random) -> str:
     return "".join(
-        str(value) if kind == "text" else _spoken(rng.choice(value), rng)  # type: ignore[call-overload]
-        for kind, value in nodes
+        node if isinstance(node, str) else _spoken(rng.choice(node), rng) for node in pattern
     )
 
 

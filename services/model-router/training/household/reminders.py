@@ -1,9 +1,10 @@
+# ruff: noqa: E501 (lists read best with one pattern a line, words as prose)
 """Requests about reminders."""
 
 from household import texts
 from household.dialogue import Dialogue, Draw, call
 
-TO_DO = (
+TO_DO: tuple[str, ...] = (
     "remind me to {chore} in {span}",
     "remind me in {span} to {chore}",
     "remind (us|me) to {chore} (in|after) {span} [from now]",
@@ -40,7 +41,7 @@ TO_DO = (
     "please remember to remind me to {chore} in {span}",
     "help me remember to {chore} in {span}",
 )
-ABOUT = (
+ABOUT: tuple[str, ...] = (
     "remind me (about|of) [the|my|our|a] {event} in {span}",
     "remind me in {span} (about|of) [the|my|our|a] {event}",
     "in {span} remind me (about|of) [the|my|our] {event}",
@@ -54,7 +55,7 @@ ABOUT = (
     "{event} reminder in {span}",
     "{event} in {span}, remind me",
 )
-THAT = (
+THAT: tuple[str, ...] = (
     "remind me that {statement} in {span}",
     "remind me in {span} that {statement}",
     "in {span} remind me that {statement}",
@@ -63,7 +64,7 @@ THAT = (
     "(can|could) you remind me in {span} that {statement}",
     "set a reminder that {statement} in {span}",
 )
-LIST = (
+LIST: tuple[str, ...] = (
     "(list|show|show me|read|tell me|give me|read me|read out|display) (my|the|all|all the|all my|all of my) reminders",
     "(what|which) reminders (are|do i have|have i|are there|did i set|are set|are open|are active|are left|are planned)",
     "(what|which) reminders (do|did) (i|we) (have|set|make|add)",
@@ -86,7 +87,7 @@ LIST = (
     "status of my reminders",
     "what (do|did) you have to remind me (of|about)",
 )
-CANCEL_ONE = (
+CANCEL_ONE: tuple[str, ...] = (
     "(cancel|delete|remove|drop|clear|stop|scrap|erase) (the|my|that) reminder to {chore}",
     "(cancel|delete|remove|drop|clear|scrap|erase) (the|my|that) reminder (about|for|of) [the|my] {event}",
     "(cancel|delete|remove|drop|clear) (the|my) {event} reminder",
@@ -109,7 +110,7 @@ CANCEL_ONE = (
     "(call off|undo) (the|my) reminder to {chore}",
     "(call off|undo) (the|my) reminder about [the|my] {event}",
 )
-CANCEL_ALL = (
+CANCEL_ALL: tuple[str, ...] = (
     "(cancel|delete|remove|drop|clear|scrap|erase|stop) (all|all the|all my|all of my|every|each|every single) reminder[s]",
     "(cancel|delete|remove|clear|erase) (the|my) reminders",
     "(cancel|delete|remove|clear) (the|my) reminders, all of them",

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905 (lists read best with one pattern a line, words as prose)
 """Numbers as people say and write them."""
 
 from random import Random

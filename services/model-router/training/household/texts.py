@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM905 (lists read best with one pattern a line, words as prose)
 """Free text that the model has to copy: chores, subjects, facts."""
 
 from household.dialogue import Draw
@@ -21,9 +22,7 @@ from household.vocabulary import (
 
 def _jumble(draw: Draw, most: int) -> str:
     lists = (OBJECTS, NAMES, VERBS, FOODS, PLACES, TRAITS)
-    return " ".join(
-        draw.word(*lists, strange=0.4) for _ in range(draw.rng.randint(1, most))
-    )
+    return " ".join(draw.word(*lists, strange=0.3) for _ in range(draw.rng.randint(1, most)))
 
 
 def chore(draw: Draw) -> str:
@@ -47,9 +46,13 @@ def chore(draw: Draw) -> str:
         )
     if kind == 8:
         state = rng.choice(("on", "off"))
-        return f"turn {state} the {rng.choice((*ROOMS, ''))} {rng.choice(DEVICES)}".replace("  ", " ")
+        return f"turn {state} the {rng.choice((*ROOMS, ''))} {rng.choice(DEVICES)}".replace(
+            "  ", " "
+        )
     if kind == 9:
-        return f"{draw.word(CHORES)} {draw.word(NAMES)} about {the}{draw.word(OBJECTS, strange=0.3)}"
+        return (
+            f"{draw.word(CHORES)} {draw.word(NAMES)} about {the}{draw.word(OBJECTS, strange=0.3)}"
+        )
     if kind == 10:
         return f"go to the {draw.word(PLACES, strange=0.2)}" + (
             f" with {draw.word(NAMES)}" if draw.chance(0.4) else ""
@@ -123,7 +126,11 @@ def whereabouts(draw: Draw) -> str:
     """A place: "in the top drawer", "behind the sofa"."""
     rng = draw.rng
     spot = draw.word(SPOTS, OBJECTS, PLACES, strange=0.2)
-    trait = draw.word(TRAITS + "top bottom upper lower left right first".split()) + " " if draw.chance(0.3) else ""
+    trait = (
+        draw.word([*TRAITS, *"top bottom upper lower left right first".split()]) + " "
+        if draw.chance(0.3)
+        else ""
+    )
     the = rng.choice(("the", "the", "the", "my", "a", "our"))
     place = f"{draw.word(PREPOSITIONS)} {the} {trait}{spot}"
     if draw.chance(0.1):
@@ -147,8 +154,10 @@ def fact(draw: Draw) -> str:
     if kind == 5:
         return f"{rng.choice(('called', 'named'))} {draw.word(NAMES, strange=0.5)}"
     if kind == 6:
-        day = rng.choice(("monday tuesday wednesday thursday friday saturday sunday".split()))
-        month = rng.choice("january february march april may june july august october december".split())
+        day = rng.choice("monday tuesday wednesday thursday friday saturday sunday".split())
+        month = rng.choice(
+            "january february march april may june july august october december".split()
+        )
         nth = rng.choice("first second third fifth sixth tenth twelfth twentieth".split())
         return rng.choice((f"on {day}", f"on the {nth} of {month}", f"on {month} {rng.randint(1, 30)}", day,
                            f"at {rng.randint(1, 12)}", f"in {month}"))  # fmt: skip

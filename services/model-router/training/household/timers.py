@@ -1,8 +1,9 @@
+# ruff: noqa: E501 (lists read best with one pattern a line, words as prose)
 """Requests about timers."""
 
 from household.dialogue import Dialogue, Draw, call
 
-SET = (
+SET: tuple[str, ...] = (
     "(set|start|create|make|begin|add|open|run) (a|the|my|another|one|a new) timer (for|of) {span}",
     "(set|start|put|make) [a] timer {span}",
     "(set|start|create|make|begin|add) (a|another|a new|me a) {spanned} timer",
@@ -54,7 +55,7 @@ SET = (
     "in {span} (ring|beep|wake me|wake me up|alert me|let me know)",
     "after {span} (ring|beep|wake me up|let me know)",
 )
-LIST = (
+LIST: tuple[str, ...] = (
     "(list|show|show me|read|tell me|give me|read me|display) (my|the|all|all the|all my|all of my) timers",
     "(list|show me|read out) (the|all|my) (running|active|current|open|set) timers",
     "(what|which) timers (are|do i have|have i|are there|did i set|are running|are active|are set|are on|are open)",
@@ -84,7 +85,7 @@ LIST = (
     "i want to (see|hear|know) (my|the|all) timers",
     "let me (see|hear) (my|the|all) timers",
 )
-CANCEL = (
+CANCEL: tuple[str, ...] = (
     "(cancel|stop|delete|remove|end|kill|clear|drop|abort|quit|silence|reset) (the|my|that|this) timer",
     "(cancel|stop|delete|remove|end) (the last|the latest|the newest|the current|the running|my last) timer",
     "(cancel|stop|delete|remove|clear|end) timer",
@@ -106,7 +107,7 @@ CANCEL = (
     "no [more] timer",
     "please no timer",
 )
-CANCEL_ONE = (
+CANCEL_ONE: tuple[str, ...] = (
     "(cancel|stop|delete|remove|end|kill|clear|drop|abort) (the|my|that) {spanned} timer",
     "(cancel|stop|delete|remove|end|clear|drop) (the|my) timer (for|of|with) {span}",
     "(cancel|stop|delete) the timer that (runs|lasts|goes for|is) {span}",
@@ -122,7 +123,7 @@ CANCEL_ONE = (
     "(cancel|stop) [the] {spanned} countdown",
     "(i want|i'd like) the {spanned} timer (cancelled|stopped|gone|off)",
 )
-CANCEL_ALL = (
+CANCEL_ALL: tuple[str, ...] = (
     "(cancel|stop|delete|remove|end|kill|clear|drop|abort|reset|silence) (all|all the|all my|all of my|every|each|all of the|every single) timer[s]",
     "(cancel|stop|delete|remove|clear|end) (the|my) timers",
     "(cancel|stop|delete|remove|clear) the timers, all of them",

@@ -5,6 +5,7 @@ wherever it stands and can be copied from the middle of a sentence to the start 
 Digits, punctuation and bytes outside ASCII stay single.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +23,8 @@ TOOLS = (
 )  # fmt: skip
 # Frequent pieces of the JSON around a call; one token each keeps a call short.
 JSON_PIECES = (
-    '{"name": "', '", "arguments": {', '", "', '": "', '": ', ', "', '"}}', '"}', '{"', "}}", "]}", '": ["',
+    '{"name": "', '", "arguments": {', '", "', '": "', '": ', ', "', '"}}', '"}', '{"', "}}", "]}",
+    '": ["',
 )  # fmt: skip
 # Tool names that are also English words stay ordinary text.
 USER_DEFINED = (*MARKERS, *(name for name in TOOLS if "_" in name), *JSON_PIECES)
@@ -55,10 +57,9 @@ def train(texts: Iterable[str], pieces: int = 640, spaced: int = 480) -> Tokeniz
 
 
 def _merges(tokenizer: Tokenizer) -> list[tuple[str, str]]:
-    import json
-
     entries = json.loads(tokenizer.to_str())["model"]["merges"]
-    return [tuple(entry.split(" ")) if isinstance(entry, str) else tuple(entry) for entry in entries]
+    pairs = (entry.split(" ") if isinstance(entry, str) else entry for entry in entries)
+    return [(left, right) for left, right in pairs]
 
 
 def build(tokens: list[str], merges: list[tuple[str, str]]) -> Tokenizer:
