@@ -13,9 +13,6 @@ from ensemble.v1 import (
     tool_pb2,
 )
 
-_MAX_MESSAGES = 1024
-"""Messages of history that a model is given; older ones are left out."""
-
 
 @dataclass(slots=True)
 class Round:
@@ -155,34 +152,44 @@ class Conversation:
             self.session.turn_count += 1
         self._open = None
 
-    def messages(self, instructions: str) -> list[model_router_service_pb2.ChatMessage]:
+    def messages(self, instructions: str, limit: int) -> list[model_router_service_pb2.ChatMessage]:
         """Return what a model is given, oldest first.
 
         Args:
             instructions: What it is told about itself where the session says nothing.
+            limit: Messages of history at most; older ones are left out.
         """
-        roles = {
-            session_pb2.HISTORY_ROLE_USER: model_router_service_pb2.ROLE_USER,
-            session_pb2.HISTORY_ROLE_ASSISTANT: model_router_service_pb2.ROLE_ASSISTANT,
-        }
-        messages = [
-            model_router_service_pb2.ChatMessage(role=roles[item.role], text=item.text)
-            for item in self._imported
-        ]
-        for item in self._items:
+        # From the end, so that a long conversation costs no more than a short one.
+        newest: list[model_router_service_pb2.ChatMessage] = []
+        for item in reversed(self._items):
+            if len(newest) >= limit:
+                break
             if isinstance(item, Answer):
-                messages.extend(item.messages())
+                newest.extend(reversed(list(item.messages())))
             elif item.text:
-                messages.append(
-                    model_router_service_pb2.ChatMessage(
-                        role=model_router_service_pb2.ROLE_USER, text=item.text
-                    )
-                )
-        messages = messages[-_MAX_MESSAGES:]
+                newest.append(_message(model_router_service_pb2.ROLE_USER, item.text))
+        for imported in reversed(self._imported):
+            if len(newest) >= limit:
+                break
+            newest.append(_message(_ROLES[imported.role], imported.text))
+        # Results of tools whose calls were left out would refer to nothing.
+        newest = newest[:limit]
+        while newest and newest[-1].role == model_router_service_pb2.ROLE_TOOL:
+            newest.pop()
         told = self.config.instructions or instructions
         if told:
-            system = model_router_service_pb2.ChatMessage(
-                role=model_router_service_pb2.ROLE_SYSTEM, text=told
-            )
-            messages.insert(0, system)
-        return messages
+            newest.append(_message(model_router_service_pb2.ROLE_SYSTEM, told))
+        newest.reverse()
+        return newest
+
+
+_ROLES = {
+    session_pb2.HISTORY_ROLE_USER: model_router_service_pb2.ROLE_USER,
+    session_pb2.HISTORY_ROLE_ASSISTANT: model_router_service_pb2.ROLE_ASSISTANT,
+}
+
+
+def _message(
+    role: model_router_service_pb2.Role, text: str
+) -> model_router_service_pb2.ChatMessage:
+    return model_router_service_pb2.ChatMessage(role=role, text=text)

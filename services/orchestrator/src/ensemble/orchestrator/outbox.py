@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ensemble.core.credit import CreditWindow
 from ensemble.core.errors import EnsembleError
+from ensemble.orchestrator.pulse import Pulse
 from ensemble.v1 import common_pb2, session_events_pb2
 
 ReadRecord = Callable[[int, int], Awaitable[list[session_events_pb2.ServerEvent]]]
@@ -42,8 +42,8 @@ class Outbox:
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._credit = CreditWindow()
-        self._limited = False
+        self._credit = -1  # no limit until the first grant
+        self._beat_due = False
         self._count = 0
         self._ended = False
         self._error: EnsembleError | None = None
@@ -55,11 +55,8 @@ class Outbox:
 
     def grant(self, events: int) -> None:
         """Let so many events more go out; the first grant ends the time without limit."""
-        if self._limited:
-            self._credit.grant(events)
-        else:
-            self._limited = True
-            self._credit = CreditWindow(events)
+        self._credit = max(self._credit, 0) + events
+        self._news.set()
 
     def replay(self, after: int, last: int) -> None:
         """Have the record after ``after`` up to ``last`` read from the log first."""
@@ -106,43 +103,56 @@ class Outbox:
             return
         self._ended = True
         self._error = self._error or error
-        if error is not None:
-            self._credit.grant(1)  # for one that waits for credit and must see the error
         self._news.set()
         self._room.set()
 
-    async def events(self) -> AsyncIterator[session_events_pb2.ServerEvent]:
-        """Yield the events, each once, until the stream ends.
+    async def events(self) -> AsyncGenerator[session_events_pb2.ServerEvent, None]:
+        """Yield the events, each once, and heartbeats while there are none, until the end.
 
         Raises:
             EnsembleError: What ``end`` was given.
         """
-        while True:
-            if self._error is not None:
-                raise self._error
-            if not self._queue:
-                if self._ended:
-                    return
-                self._news.clear()
-                await self._news.wait()
-                continue
-            item = self._queue.popleft()
-            self._room.set()
-            async for event in self._fill(item) if isinstance(item, _Gap) else _one(item):
-                await self._credit.take()
+        pulse = Pulse(self._beat)
+        try:
+            while True:
                 if self._error is not None:
                     raise self._error
-                yield event
+                if self._beat_due:
+                    self._beat_due = False
+                    yield self._heartbeat()
+                elif self._queue and self._credit != 0:
+                    item = self._queue.popleft()
+                    self._room.set()
+                    if isinstance(item, _Gap):
+                        await self._fill(item)
+                    else:
+                        self._credit -= self._credit > 0
+                        pulse.sent()
+                        yield item
+                elif self._ended and not self._queue:
+                    return
+                else:
+                    self._news.clear()
+                    await self._news.wait()
+        finally:
+            pulse.close()
 
-    async def _fill(self, gap: _Gap) -> AsyncIterator[session_events_pb2.ServerEvent]:
+    async def _fill(self, gap: _Gap) -> None:
+        """Put a page of the gap, and what is left of it, in its place."""
         after = gap.first - 1
-        while after < gap.last:
-            page = await self._read(after, min(_PAGE, gap.last - after))
-            for event in page:
-                after = event.sequence
-                yield event
-            if not page:
-                return
+        page = await self._read(after, min(_PAGE, gap.last - after))
+        if page and page[-1].sequence < gap.last:
+            self._queue.appendleft(_Gap(page[-1].sequence + 1, gap.last))
+        self._queue.extendleft(reversed(page))
+
+    def _beat(self) -> None:
+        self._beat_due = True
+        self._news.set()
+
+    def _heartbeat(self) -> session_events_pb2.ServerEvent:
+        event = session_events_pb2.ServerEvent(heartbeat=common_pb2.Heartbeat())
+        event.heartbeat.sent_at.GetCurrentTime()
+        return self._stamp(event)
 
     def _append(self, item: session_events_pb2.ServerEvent | _Gap) -> None:
         self._queue.append(item)
@@ -153,16 +163,3 @@ class Outbox:
         event.event_id = f"{self.stream_id}.{self._count}"
         event.created_at.GetCurrentTime()
         return event
-
-
-async def _one(
-    event: session_events_pb2.ServerEvent,
-) -> AsyncIterator[session_events_pb2.ServerEvent]:
-    yield event
-
-
-def heartbeat() -> session_events_pb2.ServerEvent:
-    """Return a sign of life."""
-    event = session_events_pb2.ServerEvent(heartbeat=common_pb2.Heartbeat())
-    event.heartbeat.sent_at.GetCurrentTime()
-    return event

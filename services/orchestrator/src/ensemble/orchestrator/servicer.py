@@ -17,12 +17,12 @@ from ensemble.core.errors import (
     WrongFirstMessageError,
 )
 from ensemble.orchestrator.notices import Notices
-from ensemble.orchestrator.outbox import Outbox, heartbeat
+from ensemble.orchestrator.outbox import Outbox
 from ensemble.orchestrator.sessions import Live, Owner, Sessions
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.summary import summarise
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, trusted
-from ensemble.transport.heartbeat import watch, with_heartbeats
+from ensemble.transport.heartbeat import watch
 from ensemble.transport.streams import until_half_close
 from ensemble.v1 import (
     orchestrator_service_pb2,
@@ -92,7 +92,7 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         try:
             yield orchestrator_service_pb2.RunSessionResponse(event=started)
             await self._notices.deliver_pending(live.session)
-            async with aclosing(with_heartbeats(outbox.events(), heartbeat)) as events:
+            async with aclosing(outbox.events()) as events:
                 async for event in events:
                     yield orchestrator_service_pb2.RunSessionResponse(event=event)
         finally:

@@ -304,7 +304,9 @@ class Session:
         self._begin(script or ModelTurn(self._messages(turn)), turn_id=turn.turn_id, turn=turn)
 
     def _messages(self, turn: Turn) -> Sequence[model_router_service_pb2.ChatMessage]:
-        messages = self.conversation.messages(self.settings.instructions)
+        messages = self.conversation.messages(
+            self.settings.instructions, self.settings.history_messages
+        )
         if not turn.recorded:
             user = model_router_service_pb2.ROLE_USER
             messages.append(model_router_service_pb2.ChatMessage(role=user, text=turn.text))

@@ -13,6 +13,7 @@ class OrchestratorSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         log: File of the event log.
         instructions: What the model is told about itself where a session says nothing.
+        history_messages: Messages of history that a model is given; older ones are left out.
         apology: What is said to speech that could not be understood.
         output_sample_rate: Samples a second of speech where a session says nothing.
         playback_lead_ms: How far speech is sent ahead of what the client has played.
@@ -29,6 +30,7 @@ class OrchestratorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     log: Path | None = None
     instructions: str = ""
+    history_messages: int = 200
     apology: str = "Sorry, I did not understand that."
     output_sample_rate: int = 22050
     playback_lead_ms: int = 400

@@ -9,7 +9,8 @@ from typing import Any, Final, Generic, Self, TypeVar
 import grpc
 
 from ensemble.core.errors import EnsembleError, PeerLostError
-from ensemble.transport.heartbeat import watch, with_heartbeats
+from ensemble.orchestrator.pulse import Pulse
+from ensemble.transport.heartbeat import watch
 from ensemble.transport.status import from_rpc_error
 
 Request = TypeVar("Request")
@@ -81,8 +82,8 @@ class PeerStream(Generic[Request, Response]):
         self._error: EnsembleError | None = None
 
     async def __aenter__(self) -> Self:
-        requests = with_heartbeats(self._requests(), self._heartbeat)
-        self._call = self._method(requests, wait_for_ready=self._patience_s > 0)
+        self._pulse = Pulse(self._beat)
+        self._call = self._method(self._requests(), wait_for_ready=self._patience_s > 0)
         # A task of its own reads: a reader that is cancelled would abort the call.
         self._reading = asyncio.get_running_loop().create_task(self._read())
         return self
@@ -143,7 +144,9 @@ class PeerStream(Generic[Request, Response]):
 
     async def _requests(self) -> AsyncIterator[Request]:
         while (request := await self._queue.get()) is not None:
+            self._pulse.sent()
             yield request
+        self._pulse.close()
 
     async def _read(self) -> None:
         call, patience = self._call, self._patience_s
@@ -168,14 +171,16 @@ class PeerStream(Generic[Request, Response]):
         except EnsembleError as exc:
             self._error = exc
         finally:
+            self._pulse.close()
             self._over.set()
             self._news.set()
             call.cancel()
 
-    def _heartbeat(self) -> Request:
-        request = self._make(heartbeat={})
-        request.heartbeat.sent_at.GetCurrentTime()  # type: ignore[attr-defined]
-        return request
+    def _beat(self) -> None:
+        if self._queue.empty():
+            request = self._make(heartbeat={})
+            request.heartbeat.sent_at.GetCurrentTime()  # type: ignore[attr-defined]
+            self._queue.put_nowait(request)
 
 
 async def _patient(call: Any, patience_s: float) -> AsyncIterator[Any]:
