@@ -143,6 +143,9 @@ async def test_a_failed_service_leaves_the_others_alone(scripted, settings):
         assert "no" not in failed["stt"].split()
         stub = stubs.WorldModelServiceStub(host.peers.get("world-model"))
         await stub.Query(pb.QueryRequest())
+        about = node_stubs.NodeServiceStub(host.peers.get("stt"))
+        described = await about.DescribeNode(node.DescribeNodeRequest())
+        assert described.services[0].state == node.SERVICE_STATE_FAILED
         channel = host.peers.get("world-model")
         assert await health(channel, NAME) == SERVING
         assert await health(channel, "ensemble.v1.SttService") == NOT_SERVING

@@ -9,7 +9,13 @@ from typing import Any
 from ensemble.client.answers import Answer, AnswerBuilder
 from ensemble.client.client import EnsembleClient
 from ensemble.client.conversation import Conversation, raise_failed
-from ensemble.core.errors import DeadlineExceededError, InvalidAudioError, PeerLostError
+from ensemble.core.errors import (
+    DeadlineExceededError,
+    EnsembleError,
+    InvalidAudioError,
+    PeerLostError,
+)
+from ensemble.transport.status import from_status
 from ensemble.v1 import common_pb2, session_pb2
 
 OUTPUT_RATE = 22050
@@ -108,8 +114,9 @@ async def talk(
     )
     async with client.converse(session_id=session_id, config=config) as conversation:
         heard = asyncio.Event()
+        trouble: list[EnsembleError] = []
         feeding = asyncio.create_task(_feed(conversation, recording, real_time))
-        listening = asyncio.create_task(_listen(conversation, heard))
+        listening = asyncio.create_task(_listen(conversation, heard, trouble))
         hearing = asyncio.create_task(heard.wait())
         tasks = {feeding, listening, hearing}
         try:
@@ -122,7 +129,11 @@ async def talk(
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if not listening.done() and not heard.is_set():
-                    raise InvalidAudioError("Nobody was heard to speak in this recording.")
+                    raise (
+                        trouble[-1]
+                        if trouble
+                        else InvalidAudioError("Nobody was heard to speak in this recording.")
+                    )
             async with asyncio.timeout(_PATIENCE):
                 return await listening
         except TimeoutError as error:
@@ -148,7 +159,9 @@ async def _feed(conversation: Conversation, recording: Recording, real_time: boo
     await conversation.end_input()
 
 
-async def _listen(conversation: Conversation, heard: asyncio.Event) -> SpokenAnswer:
+async def _listen(
+    conversation: Conversation, heard: asyncio.Event, trouble: list[EnsembleError]
+) -> SpokenAnswer:
     builder = AnswerBuilder(conversation.session_id)
     transcript = ""
     turn = ""
@@ -160,6 +173,8 @@ async def _listen(conversation: Conversation, heard: asyncio.Event) -> SpokenAns
             turn = event.input_committed.turn_id
             transcript = event.input_committed.text
             heard.set()
+        elif kind == "error":
+            trouble.append(from_status(event.error))
         elif kind == "response_started" and turn and not response:
             response = event.response_started.response_id
         elif kind == "response_audio_delta":

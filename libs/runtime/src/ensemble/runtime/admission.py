@@ -3,9 +3,13 @@
 import asyncio
 import enum
 from collections.abc import Awaitable
+from typing import Final
 
 from ensemble.core.errors import DrainingError, ServiceUnavailableError
 from ensemble.runtime.interceptors.chain import Call, Layer
+
+_ABOUT_THE_NODE: Final = "/ensemble.v1.NodeService/"
+"""What tells how a service is must answer also while the service does not."""
 
 
 class State(enum.Enum):
@@ -63,6 +67,9 @@ class Admission(Layer):
 
     def enter(self, call: Call) -> Awaitable[None] | None:
         """Count the call in, or refuse it."""
+        if call.method.startswith(_ABOUT_THE_NODE):
+            self._count()
+            return None
         if self.state is State.STARTING:
             return self._enter_later()
         self._admit()
@@ -87,6 +94,9 @@ class Admission(Layer):
                 f"{self._service} is not available: {self.detail}",
                 metadata={"service": self._service},
             )
+        self._count()
+
+    def _count(self) -> None:
         self._open += 1
         self._idle.clear()
 
