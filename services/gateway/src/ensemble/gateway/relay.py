@@ -10,6 +10,7 @@ from contextlib import aclosing
 from ensemble.core.errors import PeerLostError, ServiceUnavailableError
 from ensemble.transport import stream
 from ensemble.transport.heartbeat import watch
+from ensemble.transport.streams import until_half_close
 from ensemble.v1 import (
     gateway_service_pb2,
     orchestrator_service_pb2,
@@ -40,7 +41,7 @@ async def relay(
     """
 
     async def upstream() -> AsyncIterator[orchestrator_service_pb2.RunSessionRequest]:
-        async for request in requests:
+        async for request in until_half_close(requests):
             if request.event.WhichOneof("event") not in ("heartbeat", "input_audio"):
                 await admit()
             yield orchestrator_service_pb2.RunSessionRequest(event=request.event)
