@@ -1,6 +1,6 @@
 """A conversation as its log tells it: the fold of its events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ensemble.orchestrator.tool_results import for_model
@@ -46,15 +46,23 @@ class Answer:
     turn_id: str
     rounds: list[Round] = field(default_factory=lambda: [Round()])
     heard: int | None = None
-    done: session_events_pb2.ResponseDone | None = None
+    _told: list[model_router_service_pb2.ChatMessage] | None = None
 
     @property
     def text(self) -> str:
         """All of its text."""
         return "".join(each.text for each in self.rounds)
 
-    def messages(self) -> Iterable[model_router_service_pb2.ChatMessage]:
-        """Yield it as messages, text only as far as it was heard."""
+    def close(self, heard: int | None) -> None:
+        """It is over; ``heard`` code points of its text count, or all of them."""
+        self.heard = heard
+        self._told = list(self._messages())
+
+    def messages(self) -> Sequence[model_router_service_pb2.ChatMessage]:
+        """Return it as messages, text only as far as it was heard."""
+        return list(self._messages()) if self._told is None else self._told
+
+    def _messages(self) -> Iterable[model_router_service_pb2.ChatMessage]:
         left = len(self.text) if self.heard is None else self.heard
         for each in self.rounds:
             yield from each.messages(left)
@@ -142,12 +150,11 @@ class Conversation:
                 self._close(self._open, event.response_done)
 
     def _close(self, answer: Answer, done: session_events_pb2.ResponseDone) -> None:
-        answer.done = done
-        if done.stop_reason not in (
+        whole = done.stop_reason in (
             common_pb2.STOP_REASON_COMPLETED,
             common_pb2.STOP_REASON_MAX_OUTPUT_TOKENS,
-        ):
-            answer.heard = done.heard.end
+        )
+        answer.close(None if whole else done.heard.end)
         if answer.turn_id:
             self.session.turn_count += 1
         self._open = None
@@ -165,7 +172,7 @@ class Conversation:
             if len(newest) >= limit:
                 break
             if isinstance(item, Answer):
-                newest.extend(reversed(list(item.messages())))
+                newest.extend(reversed(item.messages()))
             elif item.text:
                 newest.append(_message(model_router_service_pb2.ROLE_USER, item.text))
         for imported in reversed(self._imported):

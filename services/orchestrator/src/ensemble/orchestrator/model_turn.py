@@ -149,7 +149,8 @@ class ModelTurn:
                 model = session_events_pb2.ResponseModel(
                     response_id=response.response_id, model=event.started
                 )
-                response.record(session_events_pb2.ServerEvent(response_model=model))
+                started = session_events_pb2.ServerEvent(response_model=model)
+                response.record(started, urgent=False)
             case "substituted":
                 substituted = session_events_pb2.ResponseModelSubstituted(
                     response_id=response.response_id, substitution=event.substituted

@@ -121,6 +121,7 @@ class Recorder:
         *,
         mark: str | None = None,
         also: Sequence[Append] = (),
+        urgent: bool = True,
     ) -> None:
         """Have ``event`` written with whatever else waits.
 
@@ -128,13 +129,14 @@ class Recorder:
             event: One that belongs to the record.
             mark: New mark of the session's stream.
             also: Events of other streams, written in the same transaction.
+            urgent: Write it now; else with the next event that is, or the next ``flush``.
         """
         event.created_at.GetCurrentTime()
         if not self._joined(event):
             self._pending.append(_Pending(event, mark, also))
         self._added += 1
-        if self._writing is None:
-            self._writing = asyncio.get_running_loop().create_task(self._write())
+        if urgent:
+            self._begin()
 
     def _joined(self, event: session_events_pb2.ServerEvent) -> bool:
         """Text that waits and text that follows it are one segment, as far as it may grow."""
@@ -172,7 +174,12 @@ class Recorder:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((self._added, done))
+        self._begin()
         await done
+
+    def _begin(self) -> None:
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
         try:

@@ -131,9 +131,15 @@ class Response:
             budget_id=self.stage.config.budget_id,
         )
 
-    def record(self, event: session_events_pb2.ServerEvent, mark: str | None = None) -> None:
-        """Have ``event`` committed, then sent."""
-        self.stage.recorder.add(event, mark=mark)
+    def record(
+        self,
+        event: session_events_pb2.ServerEvent,
+        *,
+        mark: str | None = None,
+        urgent: bool = True,
+    ) -> None:
+        """Have ``event`` committed, then sent; one that is not urgent goes with the next."""
+        self.stage.recorder.add(event, mark=mark, urgent=urgent)
 
     async def complain(self, error: EnsembleError) -> None:
         """Tell the client of a failure that the response survives."""
@@ -239,7 +245,7 @@ class Response:
         if self.text and not self._text_said:
             self._text_said = True
             done = session_events_pb2.ResponseTextDone(response_id=self.response_id, text=self.text)
-            self.record(session_events_pb2.ServerEvent(response_text_done=done))
+            self.record(session_events_pb2.ServerEvent(response_text_done=done), urgent=False)
 
     async def _settle(self) -> session_events_pb2.ResponseDone:
         done = session_events_pb2.ResponseDone(response_id=self.response_id)
