@@ -90,6 +90,9 @@ class SttServicer(stt_service_pb2_grpc.SttServiceServicer):
             self._opening -= 1
         try:
             async for response in stream.responses():
+                if response.HasField("done"):
+                    # Whoever has read this may open the next call.
+                    self._open.discard(stream)
                 yield response
         finally:
             self._open.discard(stream)
