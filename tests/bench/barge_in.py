@@ -23,7 +23,10 @@ _SILENT_FRAMES = 12
 async def run(quick: bool) -> list[Row]:
     """Interrupt one answer after the other."""
     took: dict[str, list[float]] = {
-        "last_audio": [], "flush": [], "tts_cancelled": [], "model_cancelled": []
+        "last_audio": [],
+        "flush": [],
+        "tts_cancelled": [],
+        "model_cancelled": [],
     }
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ens-")))

@@ -103,9 +103,7 @@ class Caller:
 
     async def report(self, response_id: str, samples: int) -> None:
         """Say how much of a response was played."""
-        await self.send(
-            playback_report={"response_id": response_id, "played_samples": samples}
-        )
+        await self.send(playback_report={"response_id": response_id, "played_samples": samples})
 
     async def until(
         self, branch: str, meanwhile: Callable[[Any], Any] | None = None

@@ -140,9 +140,7 @@ def _utterance(sentence: str, voice: str, pause: bool) -> Utterance:
     samples = np.concatenate([*pieces, np.zeros(round(_PATIENCE_S * _RATE))])
     samples += np.random.default_rng(len(sentence)).normal(0.0, _NOISE, len(samples))
     text = sentence.replace(" | ", " ")
-    return Utterance(
-        text, voice, np.clip(samples, -32768, 32767).astype(np.int16), voiced_until
-    )
+    return Utterance(text, voice, np.clip(samples, -32768, 32767).astype(np.int16), voiced_until)
 
 
 async def _ask_all(utterances: list[Utterance], environ: Mapping[str, str]) -> list[Heard]:

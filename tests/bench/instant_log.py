@@ -34,9 +34,7 @@ class InstantLog(EventLog):
         if item.expected_seq is not None and item.expected_seq != len(events):
             raise ConflictError("The stream stands elsewhere.")
         now, seq = time.time_ns(), len(events) + 1
-        events.append(
-            Event(item.stream, seq, item.type, item.payload, item.schema_version, now)
-        )
+        events.append(Event(item.stream, seq, item.type, item.payload, item.schema_version, now))
         before = self._heads.get(item.stream)
         self._heads[item.stream] = Head(
             item.stream,

@@ -93,17 +93,17 @@ def write_meta(folder: Path, extra: Mapping[str, object]) -> Path:
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as text to be read."""
     cells = [("", "value", "baseline", "ratio", "goal", "")]
-    for each in rows:
-        cells.append(
-            (
-                each.name,
-                f"{_short(each.value)} {each.unit}",
-                "" if each.baseline is None else _short(each.baseline),
-                "" if each.ratio is None else f"{each.ratio:.2f} x",
-                each.goal or "",
-                {True: "met", False: "MISSED", None: ""}[each.met],
-            )
+    cells += [
+        (
+            each.name,
+            f"{_short(each.value)} {each.unit}",
+            "" if each.baseline is None else _short(each.baseline),
+            "" if each.ratio is None else f"{each.ratio:.2f} x",
+            each.goal or "",
+            {True: "met", False: "MISSED", None: ""}[each.met],
         )
+        for each in rows
+    ]
     widths = [max(len(line[column]) for line in cells) for column in range(6)]
     return "\n".join(
         "  ".join(

@@ -63,7 +63,7 @@ class _Stt(ScriptedStt):
         self.transcripts.append(TRANSCRIPT)
         return super().understand()
 
-    async def Recognize(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Recognize(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
         async for event in super().Recognize(request_iterator, context):
             if event.WhichOneof("event") == "speech_started":
                 self._mark("decision")
@@ -77,7 +77,7 @@ class _Tts(ScriptedTts):
         super().__init__(frames_a_word=1)
         self._mark = mark
 
-    async def Synthesize(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Synthesize(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
         requests = _telling(request_iterator, "tts_cancelled", self._mark)
         async for event in super().Synthesize(requests, context):
             yield event
@@ -90,7 +90,7 @@ class _ModelRouter(ScriptedModelRouter):
         super().__init__(default=reply)
         self._mark = mark
 
-    async def Chat(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+    async def Chat(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
         requests = _telling(request_iterator, "model_cancelled", self._mark)
         async for event in super().Chat(requests, context):
             yield event
@@ -130,7 +130,10 @@ class ScriptedNode:
     async def __aenter__(self) -> "ScriptedNode":
         for name, peer in self._peers.items():
             self.addresses[name] = await serve(
-                name, lambda server, n=name, p=peer: _ADD[n](p, server), self._transport, self._stack
+                name,
+                lambda server, n=name, p=peer: _ADD[n](p, server),
+                self._transport,
+                self._stack,
             )
         return self
 
@@ -224,9 +227,9 @@ def reply_of(words: int, pause: float) -> Reply:
 
 async def _main(words: int, pause: float) -> None:
     async with ScriptedNode("tcp", reply_of(words, pause)) as node:
-        print(json.dumps(node.addresses), flush=True)  # noqa: T201
+        print(json.dumps(node.addresses), flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
-            print(json.dumps(node.marks), flush=True)  # noqa: T201
+            print(json.dumps(node.marks), flush=True)
             node.marks.clear()
 
 

@@ -33,7 +33,7 @@ def test_a_goal_is_met_or_missed(
 
 @pytest.mark.parametrize("goal", ["40", "< 40", "<= 1.1 x"])
 def test_a_goal_that_cannot_be_judged_is_an_error(goal: str) -> None:
-    with pytest.raises(ValueError, match="goal|baseline|values"):
+    with pytest.raises(ValueError, match=r"goal|baseline|values"):
         row("a", 1.0, "us", goal=goal)
 
 

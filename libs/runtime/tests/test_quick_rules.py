@@ -41,7 +41,7 @@ TYPES = [
     for module in MODULES
     for descriptor in module.DESCRIPTOR.message_types_by_name.values()
 ]
-TEXTS = ("", "a", "x" * 64, "x" * 65, "é" * 40, "ses_1", "a b", "9" * 300, "\n", "x" * 5000)
+TEXTS = ("", "a", "x" * 64, "x" * 65, "é" * 40, "ses_1", "a b", "9" * 300, "\n", "a\n", "x" * 5000)
 NUMBERS = (0, 0, 1, 2, 5, 999, 1001, 200_000)
 
 
@@ -108,3 +108,29 @@ def test_ordinary_requests_never_need_the_engine():
         plan = plan_of(message.DESCRIPTOR, plans)
         assert plan.has_rules
         assert plan.surely_met_by(message)
+
+
+def test_the_starts_of_streams_never_need_the_engine():
+    tool = tool_pb2.ToolSpec(name="set_device", input_schema_json="{}")
+    form = common_pb2.AudioFormat(encoding=1, sample_rate_hertz=16000, channel_count=1)
+    config = session_pb2.SessionConfig(input_audio=form, client_tools=[tool])
+    start = session_events_pb2.SessionStart(config=config)
+    event = session_events_pb2.ClientEvent(start=start)
+    call = tool_pb2.ToolCall(call_id="c1", name="set_device", arguments_json="{}")
+    said = model_router_service_pb2.ChatMessage(role=2, text="x", tool_calls=[call])
+    chat = model_router_service_pb2.ChatStart(messages=[said], tools=[tool])
+    recognize = stt_service_pb2.RecognizeStart(format=form, tools=[tool])
+    device = world_model_service_pb2.Entity(kind="device", name="kitchen light")
+    for message in (
+        gateway_service_pb2.ConverseRequest(event=event),
+        orchestrator_service_pb2.RunSessionRequest(event=event),
+        model_router_service_pb2.ChatRequest(start=chat),
+        stt_service_pb2.RecognizeRequest(start=recognize),
+        world_model_service_pb2.ObserveRequest(entities=[device]),
+    ):
+        assert plan_of(message.DESCRIPTOR, {}).surely_met_by(message), message
+
+
+def test_a_name_with_a_newline_is_left_to_the_engine():
+    tool = tool_pb2.ToolSpec(name="set_device\n", input_schema_json="{}")
+    assert not plan_of(tool.DESCRIPTOR, {}).surely_met_by(tool)

@@ -7,6 +7,7 @@ the engine, which alone says what is wrong. So a mistake here could cost time, b
 is not understood can never let a message through.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -16,6 +17,9 @@ from google.protobuf.message import Message
 _RULES: Final = 1159
 """Number of the extensions (buf.validate.field), .message and .oneof. They are not registered
 in this process, so options carry them as the bytes that are read here."""
+
+_PLAIN_PATTERN: Final = re.compile(rb"\^(?:\[[A-Za-z0-9_.-]+\](?:\{\d+,\d+\})?)+\$")
+"""Whole texts of runs of ASCII letters, digits and a few marks."""
 
 _Check = Callable[[Any], bool]
 
@@ -67,12 +71,17 @@ class Plan:
         if not inner.has_rules:
             return
         self.has_rules = True
-        if field.message_type.GetOptions().map_entry or field.number in self._checks:
+        if field.message_type.GetOptions().map_entry:
             self._is_complex = True
         elif field.is_repeated:
-            self._checks[field.number] = lambda many: all(map(inner.surely_met_by, many))
+            self._also(field.number, lambda many: all(map(inner.surely_met_by, many)))
         else:
-            self._checks[field.number] = inner.surely_met_by
+            self._also(field.number, inner.surely_met_by)
+
+    def _also(self, number: int, check: _Check) -> None:
+        """Have a field meet ``check`` beside the rule of its own that it may have."""
+        own = self._checks.get(number)
+        self._checks[number] = check if own is None else lambda it: own(it) and check(it)
 
     def _take(self, field: Any, rules: dict[int, Any]) -> None:
         """Raise LookupError at a rule that is not known here."""
@@ -105,18 +114,31 @@ def plan_of(descriptor: Any, plans: dict[str, Plan]) -> Plan:
     return plan
 
 
-def _string(_field: Any, rule: dict[int, int]) -> tuple[_Check, Any]:
+def _string(_field: Any, rule: dict[int, Any]) -> tuple[_Check, Any]:
     least, most = rule.pop(2, 0), rule.pop(3, None)
     most_bytes = rule.pop(5, None)
+    matches = _pattern(rule.pop(6, None))
     _refuse_rest(rule)
 
     def check(text: str) -> bool:
         size = len(text)
         if size < least or (most is not None and size > most):
             return False
+        if matches is not None and not matches(text):
+            return False
         return most_bytes is None or size * 4 <= most_bytes or len(text.encode()) <= most_bytes
 
     return check, ""
+
+
+def _pattern(pattern: bytes | None) -> Callable[[str], object] | None:
+    """Raises LookupError at a pattern that could mean another thing to the engine's RE2."""
+    if pattern is None:
+        return None
+    if not _PLAIN_PATTERN.fullmatch(pattern):
+        raise LookupError(pattern)
+    # `$` would also match before a newline at the end, which RE2 does not.
+    return re.compile(pattern[1:-1].decode()).fullmatch
 
 
 def _sized(zero: Any, least_number: int, most_number: int) -> Callable[..., tuple[_Check, Any]]:
