@@ -6,9 +6,10 @@ import resource
 import tracemalloc
 
 import pytest
-from orchestrator_rig import RATE, audio_out, eventually, voice_config
+from orchestrator_rig import RATE, Rig, audio_out, eventually, voice_config
 
 from ensemble.core.errors import EnsembleError, ResumeOutOfRangeError, SessionNotFoundError
+from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.testkit.scripted.model_router import Reply
 from ensemble.v1 import common_pb2, orchestrator_service_pb2, session_pb2
 
@@ -258,3 +259,37 @@ async def test_a_full_disk_is_a_typed_error_and_the_service_lives(rig) -> None:
     assert back.text(dones[1].response_id) == "fine"
     answer = await rig.stub.HandleTurn(orchestrator_service_pb2.HandleTurnRequest(text="hello"))
     assert answer.text == "fine"
+
+
+async def test_sessions_that_nobody_uses_leave_memory_and_come_back(peers, tmp_path) -> None:
+    rig = Rig(peers, OrchestratorSettings(log=tmp_path / "l.db", sessions_in_memory=3))
+    await rig.start()
+    answers = [
+        await rig.stub.HandleTurn(orchestrator_service_pb2.HandleTurnRequest(text=f"hello {n}"))
+        for n in range(8)
+    ]
+    assert len(list(rig.service._sessions.live)) <= 4
+    again = await rig.stub.HandleTurn(
+        orchestrator_service_pb2.HandleTurnRequest(session_id=answers[0].session_id, text="again")
+    )
+    assert again.text
+    asked = [message.text for message in peers.router.starts[-1].messages]
+    assert asked == ["hello 0", answers[0].text, "again"]
+    await rig.stop()
+
+
+async def test_streams_that_are_cut_off_leave_nothing_behind(rig) -> None:
+    rig.peers.router.default = Reply([" x"] * 50, token_s=0.001)
+    await eventually(lambda: rig.peers.world.watches == 2)
+    await asyncio.sleep(0.05)
+    before = len(asyncio.all_tasks())
+    for number in range(40):
+        async with rig.client(config=voice_config()) as client:
+            await client.say("hello")
+            if number % 2:
+                await client.speak(0.04, 0)
+            await asyncio.sleep(0.001 * (number % 7))
+    for live in rig.service._sessions.live:
+        live.session.interrupt(common_pb2.STOP_REASON_INTERRUPTED)
+        await live.inputs.close()
+    await eventually(lambda: len(asyncio.all_tasks()) <= before)

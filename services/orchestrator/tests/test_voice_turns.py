@@ -304,3 +304,14 @@ async def test_a_session_that_only_reads_is_not_interrupted_by_speech(rig) -> No
         await client.finish()
     assert client.of("response_done")[0].stop_reason == common_pb2.STOP_REASON_COMPLETED
     await eventually(lambda: rig.peers.router.finished == 1)
+
+
+async def test_a_wav_stream_is_passed_on_as_it_is(rig) -> None:
+    rig.peers.stt.transcripts.append("hello")
+    config = session_pb2.SessionConfig(input_audio={"encoding": 2})
+    async with rig.client(config=config) as client:
+        for part in (b"RIFF\x01", b"\x02\x03", b"\x04" * 99):
+            await client.send(input_audio={"data": part})
+        await client.finish()
+    assert bytes(rig.peers.stt.heard[0]) == b"RIFF\x01\x02\x03" + b"\x04" * 99
+    assert client.of("input_committed")[0].text == "hello"

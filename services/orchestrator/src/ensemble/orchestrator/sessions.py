@@ -248,7 +248,7 @@ class Sessions:
         await self._load_accepted(conversation)
         session = Session(conversation, head.owner, self._log, self._peers, self._settings)
         live = self._live[session_id] = Live(session)
-        await self._make_room()
+        await self._make_room(session_id)
         return live
 
     async def _load_accepted(self, conversation: Conversation) -> None:
@@ -260,11 +260,12 @@ class Sessions:
             accepted = conversation.accepted
             accepted.samples = max(accepted.samples, noted.samples)
 
-    async def _make_room(self) -> None:
+    async def _make_room(self, wanted: str) -> None:
         spare = len(self._live) - self._settings.sessions_in_memory
-        idle = [key for key, live in self._live.items() if live.is_idle]
-        # The one that was just loaded is the last, and is about to be used.
-        for key in idle[: max(spare, 0)][:-1]:
+        if spare <= 0:
+            return
+        idle = [key for key, live in self._live.items() if live.is_idle and key != wanted]
+        for key in idle[:spare]:
             await self._live.pop(key).close()
 
     def _checked(self, config: session_pb2.SessionConfig) -> session_pb2.SessionConfig:
