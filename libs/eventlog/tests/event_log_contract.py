@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+
 from ensemble.core.errors import ConflictError
 from ensemble.eventlog import Append, EventLog, StreamKey
 

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from event_log_contract import ONE, TWO, EventLogContract, event, payloads
+
 from ensemble.core.errors import (
     StorageCorruptError,
     StorageFullError,
@@ -17,7 +19,6 @@ from ensemble.core.errors import (
     StorageUnavailableError,
 )
 from ensemble.eventlog import SqliteEventLog
-from event_log_contract import ONE, TWO, EventLogContract, event, payloads
 
 pytestmark = pytest.mark.contract
 
