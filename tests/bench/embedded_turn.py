@@ -57,7 +57,7 @@ _SENTENCES: Final = (
     "turn off | the television in the living room",
     "what are | my reminders",
 )
-_VOICES: Final = ("en-us", "en-gb", "en-us+f3", "en-us+m3", "en-gb-x-rp", "en-us+f2")
+_VOICES: Final = ("en-us", "en-gb-x-rp", "en-us+f3", "en-us+m3", "en", "en-us+f2")
 
 
 @dataclass(frozen=True)

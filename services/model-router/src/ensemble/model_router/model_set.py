@@ -8,7 +8,6 @@ from pathlib import Path
 
 import structlog
 
-from ensemble.model_router.adapters.llama import LlamaModel
 from ensemble.model_router.adapters.openai import OpenAiModel
 from ensemble.model_router.adapters.supervised import SupervisedLlamaModel
 from ensemble.model_router.ports import Model
@@ -117,8 +116,7 @@ def model_maker(settings: Settings) -> Callable[[Entry], Model]:
                 temperature=entry.temperature,
                 timeout=settings.request_timeout,
             )
-        kind = LlamaModel if settings.llama_mode == "inline" else SupervisedLlamaModel
-        return kind(
+        return _llama_kind(settings)(
             entry.name,
             Path(entry.path),
             context=entry.context or settings.context,
@@ -126,6 +124,15 @@ def model_maker(settings: Settings) -> Callable[[Entry], Model]:
         )
 
     return make
+
+
+def _llama_kind(settings: Settings) -> Callable[..., Model]:
+    if settings.llama_mode == "child":
+        return SupervisedLlamaModel
+    # Only here: what computes costs numpy, which otherwise the child alone needs.
+    from ensemble.model_router.adapters.llama import LlamaModel
+
+    return LlamaModel
 
 
 def _route(entry: Entry, model: Model) -> Route:

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 
 from ensemble.core.errors import ConfigurationError
 from ensemble.model_router.settings import Settings
@@ -110,6 +109,9 @@ def _discovered(settings: Settings) -> list[Entry]:
 
 
 def _from_file(path: Path) -> list[Entry]:
+    # Only where there is such a file: it costs every other start 5 % of its imports.
+    import yaml
+
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
