@@ -2,6 +2,21 @@
 """Patterns of what the assistant does not do. Slots are filled from the vocabulary."""
 
 QUESTIONS: tuple[str, ...] = (
+    "what is a (good|nice|cheap|healthy|nearby|typical) ({object}|{food}|{abstract}|{place}|hobby|exercise|name|colour) for (a|my|the) ({animal}|{relative}|{place}|kids|head|party)",
+    "what is the (price|cost|value|weight|age|size|name|height|shape|sound) of (a {object}|{food}|{topic}|{famous}|a {animal}|{city})",
+    "what is the (best|quickest|cheapest) (route|way|road|train) to (the {place}|{city}|the {place} from here)",
+    "what is your (favourite|least favourite) ({food}|{animal}|colour|{object}|song|book|season|word|number|game)",
+    "what is (a|an) ({object}|{animal}|second|minute|countdown|alarm clock|light year|{foreign}|hour|leap year)",
+    "any (new|good|funny|other) (news|ideas|plans|mail|calls|jokes|emails|{topic}|{object}s) [for me|today|from {name}]",
+    "what (did|do|does|will) (you|he|she|they|{name}|we) [just|really|usually] (say|mean|want|do|hear|see|eat)",
+    "what are (you|they|we|the {animal}s) (doing|thinking|reading|eating|cooking|looking at|waiting for) [today|now|tonight]",
+    "what (happened|took place|changed) (in {number}|on that day|in {city}|to the {object}|on this day)",
+    "do you (want|need|like|know how|have) to {verb} [a {object}|with me|on a {object}|{topic}]",
+    "how (do|does|did|can|would) (you|one|i|they|{name}) {verb} (a|my|the) {object}",
+    "do you (remember|know|recall) (the {place}|the {abstract}|{topic}|those {animal}s|the {object}s)",
+    "(guess|imagine|tell me) (what i am thinking|who i saw|what {name} said|where i am|how old i am)",
+    "how (can|could|should|might) i (lower|raise|increase|reduce|improve) (my {abstract}|my weight|the {abstract}|my grades|my score)",
+    "tell me about (the {abstract}|{topic}|the {adjective} {place}|{country}|the {animal}|the {city} {abstract})",
     "what is the (capital|population|currency|flag|language|president|area|anthem|weather) of {country}",
     "(what's|what is) the (capital|largest city|highest mountain|longest river|climate) (of|in) {country}",
     "who (is|was) {famous}",
@@ -117,6 +132,17 @@ QUESTIONS: tuple[str, ...] = (
 )
 
 COMMANDS: tuple[str, ...] = (
+    "(knock knock|ping|pong|abracadabra|ho ho ho|la la la|blah blah|tick tock|eeny meeny|cheese|hurray|bingo)",
+    "(text|message|email|inform|warn) (mum|dad|{name}|my {relative}|the {place}) that {clause}",
+    "(text|email|tell|ask|write) (mum|dad|{name}|my {relative}) (i am|i will be|we are|he is) (late|ill|busy|home soon|{adjective})",
+    "(text|email|call) (mum|dad|{name}|my {relative}) about the {object}",
+    "(spin|roll|toss|shake|count|draw|pick) (the|some|two|three|my) {object}s",
+    "(get|order|buy|bring|reserve) ({number}|two|three) ({food}|{object}s|tickets) [with {food2}|for {name}|online]",
+    "(cancel|end|stop|renew) my ({place}|magazine|phone|{abstract}) (membership|subscription|contract|plan|account)",
+    "(cancel|delete|stop|clear) (my|the) ({object}|{foreign}|{topic}|{place})",
+    "give me {number} (ideas|names|facts|tips|words|reasons) [for a {object}|about {topic}|for {name}]",
+    "solve {abstract} (plus|minus|times) {number} equals {number2}",
+    "(say|repeat|shout|write) [after me:] {clause}",
     "{verb} (the|a|my|some|this|that) {object}",
     "{verb} the {adjective} {object}",
     "{verb} {food}",
@@ -204,6 +230,11 @@ COMMANDS: tuple[str, ...] = (
 )
 
 STATEMENTS: tuple[str, ...] = (
+    "(she|he|they|{name}|my {relative}) (told|asked|promised|warned|showed|wrote) (me|us|him|her) that {clause}",
+    "the {device} is the (heart|soul|king|queen|best part|worst part) of ({place}|every {place}|my {place})",
+    "(maybe|later|maybe not|soon|perhaps|tomorrow|yesterday|today|tonight|once|twice|alone|together|outside|upstairs|nonsense|rubbish|amazing|awesome|cool|ok)",
+    "(i think|i guess|i hope|i suppose|i heard|rumour has it) {clause}",
+    "{verb} {verb}",
     "{clause}",
     "{clause} and {clause2}",
     "{clause} because {clause2}",

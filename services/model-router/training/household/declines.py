@@ -98,7 +98,7 @@ def decline(draw: Draw) -> Dialogue:
         text = _noise(draw)
     else:
         groups = ((QUESTIONS, True),) * 3 + ((COMMANDS, False),) * 3 + ((STATEMENTS, False),) * 2
-        patterns, question = rng.choice((*groups, (TRAPS, False), (TRAPS, False)))
+        patterns, question = rng.choice((*groups, (TRAPS, False), (TRAPS, False), (TRAPS, False)))
         slots = _slots(draw)
         for name in ("clause", "clause2"):
             slots[name] = expand(rng.choice(CLAUSES), rng, _slots(draw))

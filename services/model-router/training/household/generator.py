@@ -15,7 +15,7 @@ from household.dialogue import Dialogue, Draw, Mode, NothingHeldOutError
 LISTS = Path(__file__).parent.parent / "lists"
 
 INTENTS: tuple[tuple[int, Callable[[Draw], Dialogue]], ...] = (
-    (32, decline),
+    (42, decline),
     (11, devices.switch),
     (8, devices.level),
     (7, devices.ask),

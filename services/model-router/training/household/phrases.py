@@ -34,10 +34,15 @@ _QUESTION_PREFIXES = (
     "please tell me ", "tell me, ",
 )  # fmt: skip
 _QUESTION_SUFFIXES = (" please", ", please", " now", " right now", " at the moment", " thanks")
+_CONTRACTIONS = (
+    ("what is", "what's"), ("who is", "who's"), ("where is", "where's"), ("when is", "when's"),
+    ("how is", "how's"), ("i am ", "i'm "), ("you are", "you're"), ("it is", "it's"),
+    ("do not", "don't"), ("i will", "i'll"), ("i would", "i'd"), ("cannot", "can't"),
+)  # fmt: skip
 FREE = "\x01"
 
 
-def held_out(text: str, share: int = 14) -> bool:
+def held_out(text: str, share: int = 28) -> bool:
     """True for one in `share` texts, always the same ones; those are never trained on."""
     return zlib.crc32(text.encode()) % share == 0
 
@@ -115,13 +120,17 @@ def roughened(text: str, rng: Random, *, question: bool, wrap: bool = True) -> s
         text = rng.choice(prefixes).replace("mind and ", "") + text
     if wrap and rng.random() < 0.2 and not text.endswith("please"):
         text += rng.choice(suffixes)
+    if rng.random() < 0.3:
+        for long, short in _CONTRACTIONS:
+            text = text.replace(long, short)
     words = text.split(" ")
     if rng.random() < 0.12:
         words = [w for w in words if w not in _DROPPABLE or rng.random() < 0.4]
-    if rng.random() < 0.1:
-        at = rng.randrange(len(words))
-        if FREE not in words[at]:
-            words[at] = _misspelt(words[at], rng)
+    for chance in (0.1, 0.03):
+        if rng.random() < chance:
+            at = rng.randrange(len(words))
+            if FREE not in words[at]:
+                words[at] = _misspelt(words[at], rng)
     text = " ".join(words)
     if rng.random() < 0.1:
         text = text.replace(",", "")
