@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ensemble.client import EnsembleClient
 from ensemble.client.conversation import Conversation
+from ensemble.core.errors import EnsembleError
 from ensemble.testkit.fixtures import speak
 from ensemble.testkit.stack import Stack
 from ensemble.v1 import common_pb2, session_pb2
@@ -183,8 +184,8 @@ async def _ask(client: EnsembleClient, utterance: Utterance) -> Heard:
                     elif kind == "response_audio_delta" and now > ended:
                         answered = now
                         break
-        except TimeoutError:
-            # Never answered; told in the rows.
+        except (TimeoutError, EnsembleError):
+            # Never answered, or lost on the way; told in the rows.
             pass
         finally:
             feeding.cancel()
