@@ -109,8 +109,8 @@ async def test_a_whisper_folder_and_a_piper_voice(own_stack: Stack, tmp_path: Pa
     build_whisper_folder(models / "whisper-random")
     build_piper_voice(models / "voices")
     await own_stack.start()
-    assert await _engine(own_stack, "stt") == "faster-whisper"
-    assert await _engine(own_stack, "tts") == "piper"
+    assert (await _engine(own_stack, "stt")).startswith("faster-whisper")
+    assert (await _engine(own_stack, "tts")).startswith("piper")
 
 
 async def test_the_trace_of_an_answer_shows_the_router_s_tokens(

@@ -24,6 +24,7 @@ SCRIPT = (
 _VOLATILE = {
     "eventId", "createdAt", "causedByEventId", "sequence", "responseId", "turnId", "callId",
     "at", "sessionId", "tokenCount", "cachedInputTokens",
+    "createTime", "updateTime",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ensemble.client import EnsembleClient
 from ensemble.core.errors import (
     DrainingError,
     EnsembleError,
+    InvalidArgumentError,
     RateLimitedError,
     ServiceUnavailableError,
     SessionNotFoundError,
@@ -25,8 +26,10 @@ from ensemble.runtime.host import Host
 from ensemble.runtime.runtime_settings import RuntimeSettings
 from ensemble.runtime.service import Service
 from ensemble.transport import context as call_context
+from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import (
     common_pb2,
+    gateway_service_pb2,
     orchestrator_service_pb2,
     orchestrator_service_pb2_grpc,
     session_events_pb2,
@@ -157,6 +160,7 @@ async def test_a_question_is_carried_there_and_its_answer_back(door: Door) -> No
         "declined": True,
         "model": "",
         "usage": {"input_tokens": 0, "output_tokens": 3},
+        "notices": [],
     }
     assert door.orchestrator.principals == ["local"]
 
@@ -247,3 +251,30 @@ async def test_open_conversations_are_told_when_the_gateway_leaves(door: Door) -
     async with door.client() as client:
         with pytest.raises((DrainingError, ServiceUnavailableError)):
             await client.ask("hello")
+
+
+@pytest.mark.parametrize("broken", [b"\x0a\x06\x5a\x04\x12\x02\xc3\x28", b"\x0a\x00" + b"\xff"])
+async def test_a_message_that_cannot_be_read_is_named(door: Door, broken: bytes) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _send(door, broken)
+    assert from_rpc_error(caught.value).code in ("INVALID_ARGUMENT", "INTERNAL")
+
+
+async def test_a_message_outside_the_contract_is_refused_by_name(door: Door) -> None:
+    wrong = gateway_service_pb2.ConverseRequest()
+    wrong.event.start.session_id = "x" * 65
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _send(door, wrong.SerializeToString())
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, InvalidArgumentError)
+    assert "event.start.session_id" in error.violations
+
+
+async def _send(door: Door, message: bytes) -> None:
+    (address,) = door.host.addresses_of("gateway")
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.stream_stream("/ensemble.v1.GatewayService/Converse")(
+            iter([message]), metadata=(("authorization", f"Bearer {door.key}"),), timeout=10
+        )
+        async for _ in call:
+            pass

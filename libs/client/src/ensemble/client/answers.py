@@ -31,6 +31,7 @@ class Answer:
         declined: The assistant said that it cannot do this.
         model: Registry name of the model that answered; empty when none did.
         usage: ``input_tokens``, ``output_tokens`` and, where charged, ``cost`` and ``currency``.
+        notices: What the assistant had to say unasked meanwhile, such as a timer that rang.
     """
 
     session_id: str
@@ -39,6 +40,7 @@ class Answer:
     declined: bool = False
     model: str = ""
     usage: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that ``ensemble ask --json`` prints."""
@@ -52,6 +54,7 @@ class Answer:
             "declined": self.declined,
             "model": self.model,
             "usage": self.usage,
+            "notices": list(self.notices),
         }
 
 
@@ -83,6 +86,7 @@ class AnswerBuilder:
         self._calls: dict[str, tuple[str, str]] = {}
         self._tools: list[ToolUse] = []
         self._model = ""
+        self._notices: list[str] = []
         self.done: session_events_pb2.ResponseDone | None = None
 
     def add(self, event: session_events_pb2.ServerEvent) -> None:
@@ -101,6 +105,8 @@ class AnswerBuilder:
             result = event.response_tool_done.result
             name, arguments = self._calls.get(result.call_id, ("", "null"))
             self._tools.append(ToolUse(name, _parse(arguments), _result(result)))
+        elif kind == "notice":
+            self._notices.append(event.notice.text)
         elif kind == "response_done":
             self.done = event.response_done
 
@@ -114,6 +120,7 @@ class AnswerBuilder:
             declined=done.outcome == common_pb2.OUTCOME_DECLINED,
             model=self._model,
             usage=usage_as_json(done.usage),
+            notices=tuple(self._notices),
         )
 
 

@@ -124,7 +124,7 @@ class EnsembleClient:
                     turn = event.input_committed.turn_id
                 elif kind == "response_started" and event.response_started.turn_id == turn:
                     response = event.response_started.response_id
-                if response and _belongs(event, response):
+                if kind == "notice" or (response and _belongs(event, response)):
                     builder.add(event)
                 if builder.done is not None:
                     raise_failed(builder.done)

@@ -4,10 +4,20 @@ The gateway keeps nothing of a conversation: when it dies, the client comes back
 another one and resumes from the orchestrator's log.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
-from ensemble.core.errors import PeerLostError, ServiceUnavailableError
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from ensemble.core.errors import (
+    EnsembleError,
+    InvalidArgumentError,
+    PeerLostError,
+    ServiceUnavailableError,
+)
+from ensemble.gateway.failures import explain
 from ensemble.transport import stream
 from ensemble.transport.heartbeat import watch
 from ensemble.transport.streams import until_half_close
@@ -38,13 +48,25 @@ async def relay(
         admit: Paces the client's events; TCP then slows the client.
         leaving: Returns what to tell the client once this gateway is about to leave.
         silence: Seconds without an event after which the orchestrator counts as lost.
+
+    Raises:
+        EnsembleError: The client sent what is not acceptable, or the orchestrator failed.
     """
 
+    refused: list[EnsembleError] = []
+
     async def upstream() -> AsyncIterator[orchestrator_service_pb2.RunSessionRequest]:
-        async for request in until_half_close(requests):
-            if request.event.WhichOneof("event") not in ("heartbeat", "input_audio"):
-                await admit()
-            yield orchestrator_service_pb2.RunSessionRequest(event=request.event)
+        try:
+            async for request in until_half_close(requests):
+                if request.event.WhichOneof("event") not in ("heartbeat", "input_audio"):
+                    await admit()
+                yield orchestrator_service_pb2.RunSessionRequest(event=request.event)
+        except EnsembleError as error:
+            refused.append(error)
+            raise
+        except DecodeError as error:
+            refused.append(InvalidArgumentError("A message of the stream cannot be read."))
+            raise refused[0] from error
 
     call = stub.RunSession(upstream())
     told = False
@@ -58,6 +80,14 @@ async def relay(
                         event=session_events_pb2.ServerEvent(going_away=notice)
                     )
                 yield gateway_service_pb2.ConverseResponse(event=response.event)
+        except grpc.aio.AioRpcError as error:
+            raise explain(error) from error
+        except asyncio.CancelledError:
+            # A message that was refused cancels the call to the orchestrator from our side;
+            # the client is told of the message.
+            if refused:
+                raise refused[0] from None
+            raise
         except PeerLostError as error:
             raise ServiceUnavailableError(
                 "The conversation's orchestrator was lost; resume the session."

@@ -5,13 +5,13 @@ from typing import Any
 
 import grpc.aio
 
-from ensemble.core.errors import DrainingError, EnsembleError, ServiceUnavailableError
+from ensemble.core.errors import DrainingError
 from ensemble.gateway import census
+from ensemble.gateway.failures import explain
 from ensemble.gateway.limits import RateLimit, StreamLimit
 from ensemble.gateway.ports import Peers
 from ensemble.gateway.relay import relay
 from ensemble.transport import context as call_context
-from ensemble.transport.status import from_rpc_error, not_reached
 from ensemble.v1 import (
     gateway_service_pb2,
     gateway_service_pb2_grpc,
@@ -69,17 +69,14 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
             await self._rate.wait(principal)
 
         with self._streams.hold(principal):
-            try:
-                async for response in relay(
-                    request_iterator,
-                    self._orchestrator(),
-                    admit=admit,
-                    leaving=lambda: self._going_away,
-                    silence=self._silence,
-                ):
-                    yield response
-            except grpc.aio.AioRpcError as error:
-                raise _explain(error) from error
+            async for response in relay(
+                request_iterator,
+                self._orchestrator(),
+                admit=admit,
+                leaving=lambda: self._going_away,
+                silence=self._silence,
+            ):
+                yield response
 
     async def CreateSession(
         self,
@@ -140,15 +137,8 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         try:
             return await method(request, timeout=_UNARY_SECONDS)
         except grpc.aio.AioRpcError as error:
-            raise _explain(error) from error
+            raise explain(error) from error
 
 
 def _principal() -> str:
     return call_context.trusted.get().get(call_context.PRINCIPAL_KEY, "local")
-
-
-def _explain(error: grpc.aio.AioRpcError) -> EnsembleError:
-    """Return the orchestrator's error; gRPC's own words name addresses that are not public."""
-    if not_reached(error):
-        return ServiceUnavailableError("The orchestrator cannot be reached just now; try again.")
-    return from_rpc_error(error)

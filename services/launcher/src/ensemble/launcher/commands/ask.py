@@ -15,5 +15,8 @@ async def run(options: argparse.Namespace) -> int:
         return 2
     async with client() as gateway:
         answer = await gateway.ask(text, session_id=options.session, model=options.model)
+    if not options.json:
+        for notice in answer.notices:
+            print(f"* {notice}", file=sys.stderr)
     print(json.dumps(answer.as_json(), ensure_ascii=False) if options.json else answer.text)
     return 0
