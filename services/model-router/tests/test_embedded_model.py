@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from llama_cpp import Llama
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.unit
 
 UNIT = Path(__file__).parents[1]
 LISTS = UNIT / "training" / "lists"
