@@ -53,9 +53,7 @@ async def test_utterance_by_utterance(serve: Serve, loud: Any, quiet: Any) -> No
 
 async def test_positions_are_samples_of_the_input(serve: Serve, loud: Any, quiet: Any) -> None:
     served = await serve(ScriptedRecognizer(), LoudnessDetection())
-    stereo = np.repeat(
-        np.concatenate([quiet(1, 48_000), loud(1, 48_000), quiet(1, 48_000)]), 2
-    )
+    stereo = np.repeat(np.concatenate([quiet(1, 48_000), loud(1, 48_000), quiet(1, 48_000)]), 2)
     caller = served.caller(
         format=common_pb2.AudioFormat(
             encoding=common_pb2.AUDIO_ENCODING_PCM_S16LE,

@@ -14,7 +14,7 @@ _FRAME: Final = TARGET_RATE // 50
 _LOWEST_GAIN, _HIGHEST_GAIN = 0.02, 40.0
 
 # Exact zeros, as in synthetic or gated audio, make the decoder lose the last words.
-_DITHER: Final = 0.0001
+_DITHER: Final = 0.0003
 
 
 class Leveller:

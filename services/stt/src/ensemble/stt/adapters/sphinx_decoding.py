@@ -19,8 +19,10 @@ _LANGUAGE_WEIGHT: Final = 6.5
 # Above the engine's own: slow and synthetic speech sets words apart by short silences.
 _SILENCE_PROBABILITY: Final = 0.02
 # Wider than the engine's own: a grammar with many sentences loses the right one early.
-_SOUND_BEAM: Final = 1e-60
-_WORD_BEAM: Final = 1e-40
+_SOUND_BEAM: Final = 1e-70
+_WORD_BEAM: Final = 1e-50
+# Natural logarithm of the base of the engine's own logarithms.
+_LOGARITHM: Final = math.log(1.0001)
 _KEPT: Final = 4
 """Idle pairs that are kept for the next utterances; making one takes about 50 ms."""
 
@@ -155,11 +157,14 @@ class Decoders:
         search = pocketsphinx.FsgModel(_SEARCH, logarithms, _LANGUAGE_WEIGHT, end + 1)
         numbers = {word: search.word_add(word) for word in self._pronunciations}
         for state, following in enumerate(arcs):
+            # Even odds: where a hundred numbers may follow, none of them comes for free.
+            ways = len(following) + self.grammar.final[state]
+            odds = int(-_LANGUAGE_WEIGHT * math.log(ways or 1) / _LOGARITHM)
             for word, target in following.items():
                 if word in numbers:
-                    search.trans_add(state, target, 0, numbers[word])
+                    search.trans_add(state, target, odds, numbers[word])
             if self.grammar.final[state]:
-                search.null_trans_add(state, end, 0)
+                search.null_trans_add(state, end, odds)
         search.set_start_state(0)
         search.set_final_state(end)
         return search
