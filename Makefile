@@ -70,6 +70,7 @@ check: bootstrap-gen ## lint, format, types, boundaries, fresh and compatible co
 cluster-tools: ## build the Consul agent from its Go module, cached outside the tree (needs Go)
 	@.ci/cluster-tools
 
+EVERYWHERE = $(addprefix tests/integration/test_,assistant.py voice.py same_everywhere.py bad_input.py engine_crash.py)
 .PHONY: test-cluster
 test-cluster: bootstrap-test cluster-tools ## the integration tests with discovery through Consul
-	$(PYTEST) -q -m "integration or cluster" tests/integration tests/cluster --topology consul
+	$(PYTEST) -q --topology consul tests/cluster $(EVERYWHERE)

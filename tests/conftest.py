@@ -21,6 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "topology" in metafunc.fixturenames:
+        # A module whose subject needs one placement says so; the others run in each.
+        if only := getattr(metafunc.module, "TOPOLOGY", ""):
+            metafunc.parametrize("topology", [only], scope="session")
+            return
         chosen = metafunc.config.getoption("--topology").split(",")
         unknown = [name for name in chosen if name not in TOPOLOGIES]
         if unknown:

@@ -12,11 +12,8 @@ from ensemble.testkit.stack import Stack
 
 pytestmark = pytest.mark.integration
 
-
-@pytest.fixture
-def topology() -> str:
-    """The commands do not know the placement; one is enough."""
-    return "inproc"
+TOPOLOGY = "inproc"
+"""The commands do not know the placement; one is enough."""
 
 
 @pytest.mark.parametrize(
@@ -111,8 +108,10 @@ async def test_chat_leaves_on_interrupt(stack: Stack) -> None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
+    assert process.stdin is not None
     assert process.stdout is not None
+    process.stdin.write(b"hello\n")
     async with asyncio.timeout(30):
-        await process.stdout.read(2)
+        await process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0

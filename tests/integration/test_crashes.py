@@ -15,13 +15,10 @@ from ensemble.testkit.stack import Stack
 
 pytestmark = pytest.mark.integration
 
+TOPOLOGY = "tcp"
+"""Only a distributed placement has processes to kill."""
+
 _RESTART_SECONDS = 15.0
-
-
-@pytest.fixture
-def topology() -> str:
-    """Only a distributed placement has processes to kill."""
-    return "tcp"
 
 
 async def test_a_killed_service_comes_back_and_the_others_stay(own_stack: Stack) -> None:

@@ -19,13 +19,10 @@ from ensemble.testkit.stack import Stack
 
 pytestmark = pytest.mark.integration
 
+TOPOLOGY = "inproc"
+"""Engines do not know the placement; one is enough."""
+
 HOUSEHOLD = Path(str(resources.files("ensemble.model_router") / "embedded" / "household.gguf"))
-
-
-@pytest.fixture
-def topology() -> str:
-    """Engines do not know the placement; one is enough."""
-    return "inproc"
 
 
 @pytest.fixture(scope="module")
