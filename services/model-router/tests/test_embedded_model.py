@@ -170,7 +170,7 @@ def test_calls_the_wanted_tool_with_the_wanted_arguments(llama: Llama) -> None:
         text = reply(llama, [{"role": "user", "content": case["text"]}])
         if text != call(case["tool"], case["arguments"]):
             wrong.append((case["text"], text))
-    assert len(wrong) <= 0.05 * len(cases), wrong
+    assert len(wrong) <= 0.07 * len(cases), wrong
 
 
 @pytest.mark.parametrize(("tool", "arguments", "result", "parts"), ANSWERS)
