@@ -1,5 +1,6 @@
 """One test body, every topology: ``--topology inproc,unix,tcp`` (default) or ``consul``."""
 
+import contextlib
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -33,15 +34,35 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def consul_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsulAgent]:
-    """A real Consul agent, built by `make cluster-tools`."""
+def consul_binary() -> Path:
+    """The Consul agent that `make cluster-tools` builds."""
     built = subprocess.run(
         [Path(__file__).parents[1] / ".ci" / "cluster-tools"],
         check=True,
         text=True,
         stdout=subprocess.PIPE,
     )
-    agent = ConsulAgent(Path(built.stdout.strip()), tmp_path_factory.mktemp("consul"))
+    return Path(built.stdout.strip())
+
+
+@contextlib.contextmanager
+def _agent(topology: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run an agent for one stack: two stacks at one agent would find each other's services."""
+    if topology != "consul":
+        yield ""
+        return
+    agent = ConsulAgent(request.getfixturevalue("consul_binary"), folder)
+    agent.start()
+    try:
+        yield agent.address
+    finally:
+        agent.stop()
+
+
+@pytest.fixture
+def consul_agent(consul_binary: Path, tmp_path: Path) -> Iterator[ConsulAgent]:
+    """A real Consul agent of the test's own."""
+    agent = ConsulAgent(consul_binary, tmp_path)
     agent.start()
     yield agent
     agent.stop()
@@ -52,13 +73,14 @@ async def stack(
     topology: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[Stack]:
     """A running Ensemble, shared by the tests of a topology."""
-    consul = request.getfixturevalue("consul_agent").address if topology == "consul" else ""
-    running = Stack(topology, tmp_path_factory.mktemp(topology), consul=consul)
-    try:
-        await running.start()
-        yield running
-    finally:
-        running.close()
+    folder = tmp_path_factory.mktemp(topology)
+    with _agent(topology, folder, request) as consul:
+        running = Stack(topology, folder, consul=consul)
+        try:
+            await running.start()
+            yield running
+        finally:
+            running.close()
 
 
 @pytest_asyncio.fixture
@@ -66,7 +88,7 @@ async def own_stack(
     topology: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Stack]:
     """A stack of the test's own, not started: for tests that break things."""
-    consul = request.getfixturevalue("consul_agent").address if topology == "consul" else ""
-    private = Stack(topology, tmp_path, consul=consul)
-    yield private
-    private.close()
+    with _agent(topology, tmp_path, request) as consul:
+        private = Stack(topology, tmp_path, consul=consul)
+        yield private
+        private.close()

@@ -53,9 +53,7 @@ class ScriptedTts(tts_service_pb2_grpc.TtsServiceServicer):
             self.cancelled += inbox.cancelled.is_set()
             await inbox.close()
 
-    async def ListVoices(
-        self, request: Any, context: Any
-    ) -> tts_service_pb2.ListVoicesResponse:
+    async def ListVoices(self, request: Any, context: Any) -> tts_service_pb2.ListVoicesResponse:
         return tts_service_pb2.ListVoicesResponse(voices=[{"name": "tone", "engine": "script"}])
 
     async def _speak(
