@@ -15,7 +15,7 @@ bootstrap: ## bring uv and the locked packages to this machine
 
 .PHONY: run
 run: bootstrap ## set everything up and start the assistant in one process
-	@exec .venv/bin/ensemble up --prompt
+	@exec .venv/bin/ensemble up --tier "$${NODE_ROLE:-standalone}" --prompt
 
 .PHONY: run-distributed
 run-distributed: bootstrap ## the same as seven processes; a dead one is restarted

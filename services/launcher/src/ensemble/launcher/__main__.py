@@ -11,6 +11,7 @@ from collections.abc import Sequence
 # The supervisor starts processes; gRPC's fork handlers only add noise to that. Read by gRPC when
 # it is imported, so it must be set before.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES

@@ -12,7 +12,7 @@ from ensemble.v1 import common_pb2, session_events_pb2
 HINT = """\
 Try:  turn on the kitchen light  ·  is the kitchen light on  ·  set a timer for 5 minutes
       what is 12 times 7  ·  remember that the car key is in the drawer  ·  where is the car key
-Ctrl-C stops an answer; Ctrl-C twice, Ctrl-D or an empty /quit leaves."""
+Ctrl-C stops an answer; Ctrl-C twice, Ctrl-D or /quit leaves."""
 
 _PROMPT = "> "
 _ATTEMPTS = 20
