@@ -34,10 +34,14 @@ Vector = NDArray[np.float64]
 
 def features(hypothesis: Hypothesis) -> Vector:
     """Return what tells commands from the rest; the hypothesis has words."""
-    words = hypothesis.words
-    length = hypothesis.segments[-1].last_frame + 1
-    command = _by_frame(hypothesis.segments, length) / _COMMAND_SCALE
-    rival = _by_frame(hypothesis.rival, length)
+    # From the first word to the last: how much silence is around them says nothing.
+    start = hypothesis.words[0].first_frame
+    length = hypothesis.words[-1].last_frame + 1 - start
+    segments = _within(hypothesis.segments, start, length)
+    free = _within(hypothesis.rival, start, length)
+    words = [part for part in segments if part.text]
+    command = _by_frame(segments, length) / _COMMAND_SCALE
+    rival = _by_frame(free, length)
     fit = command - rival
     spoken = np.zeros(length, bool)
     for word in words:
@@ -45,9 +49,9 @@ def features(hypothesis: Hypothesis) -> Vector:
     fits = np.sort([_mean(fit, word) for word in words])
     likelihoods = np.sort([_mean(command, word) for word in words])
     letters = [_frames(word) / len(word.text) for word in words]
-    sounds = [part for part in hypothesis.rival if part.text]
-    noise = sum(_frames(part) for part in hypothesis.rival if not part.text)
-    inner = [part for part in hypothesis.segments[1:-1] if not part.text]
+    sounds = [part for part in free if part.text]
+    noise = sum(_frames(part) for part in free if not part.text)
+    inner = [part for part in segments if not part.text]
     window = np.ones(_STRETCH) / _STRETCH
     return np.array(
         [
@@ -120,6 +124,17 @@ def expand(standard: Vector) -> Vector:
     bounded = np.clip(standard, -_LIMIT, _LIMIT)
     ones = np.ones((*standard.shape[:-1], 1))
     return np.concatenate([bounded, bounded**2, ones], axis=-1)
+
+
+def _within(parts: Sequence[HeardWord], start: int, length: int) -> list[HeardWord]:
+    """Return what lies within the frames, counted from their start, scores shared out."""
+    cut = []
+    for part in parts:
+        first, last = max(part.first_frame - start, 0), min(part.last_frame - start, length - 1)
+        if first <= last:
+            score = part.score * (last - first + 1) / _frames(part)
+            cut.append(HeardWord(part.text, first, last, score))
+    return cut
 
 
 def _by_frame(parts: Sequence[HeardWord], length: int) -> Vector:
