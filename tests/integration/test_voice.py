@@ -25,7 +25,7 @@ def _write(
         file.writeframes(np.repeat(samples, ch).tobytes())
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (8000, 1), (48000, 2)])
+@pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (48000, 2), (22050, 1)])
 async def test_talk_answers_by_voice(
     stack: Stack, tmp_path: Path, rate: int, channels: int
 ) -> None:
@@ -40,6 +40,19 @@ async def test_talk_answers_by_voice(
         assert file.getnframes() / file.getframerate() > 0.5
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     assert np.abs(samples).max() > 1000
+
+
+async def test_telephone_speech_is_understood_or_rejected_never_mistaken(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """At 8 kHz half of what the acoustic model listens for is missing."""
+    question = tmp_path / "in.wav"
+    _write(question, speak("turn on the kitchen light", rate=8000), 8000, 1)
+    status, out, err = await stack.command("talk", "--json", str(question))
+    assert status == 0, f"{err}\n{stack.log_tail()}"
+    said = json.loads(out)
+    assert said["transcript"] in ("turn on the kitchen light", "")
+    assert said["declined"] is (said["transcript"] == "")
 
 
 async def test_speech_outside_the_grammar_runs_no_tool(stack: Stack, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 import grpc
 
 from ensemble.core.errors import EnsembleError, PeerLostError
+from ensemble.core.services import HEARTBEAT_TIMEOUT
 from ensemble.orchestrator.pulse import Pulse
 from ensemble.transport.heartbeat import watch
 from ensemble.transport.status import from_rpc_error
@@ -66,11 +67,13 @@ class PeerStream(Generic[Request, Response]):
         first: Request,
         *,
         patience_s: float = 0.0,
+        silence_s: float = HEARTBEAT_TIMEOUT,
     ) -> None:
         self._method = method
         self._make = make
         self._settling = settling
         self._patience_s = patience_s
+        self._silence_s = silence_s
         self._queue: asyncio.Queue[Request | None] = asyncio.Queue(_WAITING_LIMIT)
         self._queue.put_nowait(first)
         self._arrived: deque[Response] = deque()
@@ -151,7 +154,7 @@ class PeerStream(Generic[Request, Response]):
     async def _read(self) -> None:
         call, patience = self._call, self._patience_s
         try:
-            silence = _patient(call, patience) if patience else watch(_messages(call))
+            silence = _patient(call, patience) if patience else watch(_messages(call), self._silence_s)
             async for response in silence:
                 branch = response.WhichOneof("event")
                 if branch == "heartbeat":

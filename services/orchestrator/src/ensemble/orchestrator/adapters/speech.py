@@ -10,6 +10,10 @@ from ensemble.v1 import (
     tts_service_pb2_grpc,
 )
 
+_LISTENING_SILENCE_S = 1.5
+"""Silence after which the recogniser counts as lost. Longer than for others: pocketsphinx weighs a
+long utterance for up to 0.3 s of computing during which its process can send nothing."""
+
 _TEXT_LIMIT = 16_384
 """Code points in one message: at four bytes each it stays within the contract's 65,536."""
 
@@ -64,6 +68,7 @@ class SttRecognizer:
             stt_service_pb2.RecognizeRequest,
             self._settling,
             stt_service_pb2.RecognizeRequest(start=start),
+            silence_s=_LISTENING_SILENCE_S,
         )
 
 
