@@ -57,6 +57,7 @@ class PeerStream(Generic[Request, Response]):
         settling: Owner of the call once it was left before its end.
         first: The start message.
         patience_s: How long to wait for a peer that is just restarting; 0 fails at once.
+        silence_s: How long it may send nothing before it counts as lost.
     """
 
     def __init__(
@@ -154,8 +155,8 @@ class PeerStream(Generic[Request, Response]):
     async def _read(self) -> None:
         call, patience = self._call, self._patience_s
         try:
-            silence = _patient(call, patience) if patience else watch(_messages(call), self._silence_s)
-            async for response in silence:
+            living = watch(_messages(call), self._silence_s)
+            async for response in _patient(call, patience) if patience else living:
                 branch = response.WhichOneof("event")
                 if branch == "heartbeat":
                     continue
