@@ -173,23 +173,19 @@ def test_calls_the_wanted_tool_with_the_wanted_arguments(llama: Llama) -> None:
     assert len(wrong) <= 0.07 * len(cases), wrong
 
 
-@pytest.mark.parametrize(("tool", "arguments", "result", "parts"), ANSWERS)
-def test_puts_a_tool_result_into_words(
-    llama: Llama,
-    tool: str,
-    arguments: dict[str, Any],
-    result: dict[str, Any],
-    parts: tuple[str, ...],
-) -> None:
-    text = reply(
-        llama,
-        [
+def test_puts_tool_results_into_words(llama: Llama) -> None:
+    assert {tool for tool, *_ in ANSWERS} == {case["tool"] for case in in_domain()} - {None}
+    wrong = []
+    for tool, arguments, result, parts in ANSWERS:
+        messages = [
             {"role": "user", "content": REQUESTS.get(tool, "please")},
             {"role": "assistant", "content": call(tool, arguments)},
             {"role": "tool", "content": json.dumps(result)},
-        ],
-    )
-    assert all(part in text for part in parts), text
+        ]
+        text = reply(llama, messages)
+        if not all(part in text for part in parts):
+            wrong.append((tool, text))
+    assert len(wrong) <= 0.05 * len(ANSWERS), wrong
 
 
 def test_sees_only_what_follows_the_last_user_message(llama: Llama) -> None:

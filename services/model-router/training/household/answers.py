@@ -137,7 +137,7 @@ def _reminder_entry(draw: Draw) -> str:
 
 
 def _many(draw: Draw) -> int:
-    return draw.rng.choice((0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 5, draw.rng.randint(6, 99)))
+    return draw.rng.choice((0, 1, 1, 2, 2, 2, 3, 3, 4, 5, draw.rng.randint(6, 99)))
 
 
 def _number(draw: Draw) -> str:

@@ -66,6 +66,8 @@ def dialogues(seed: int, mode: Mode = "train", answered: float = 0.4) -> Iterato
         if plain(drawn.user) in tested_sentences():
             continue
         first = drawn.turns[0][1]
-        if first.startswith("<tool_call>") and rng.random() < answered:
+        # Lists are the longest answers to copy, and need the most practice.
+        share = 0.9 if drawn.kind.startswith("list_") else answered
+        if first.startswith("<tool_call>") and rng.random() < share:
             drawn = Dialogue(drawn.kind, drawn.user, drawn.turns + spoken_back(draw, first))
         yield drawn
