@@ -46,7 +46,8 @@ def _run(*command: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
 def _buf() -> str:
     binary = HERE / "node_modules" / ".bin" / "buf"
     if not binary.exists():
-        subprocess.run(["npm", "ci", "--silent"], cwd=HERE, check=True)
+        # Not `npm ci`: it wants every platform in the lock, also those an index does not carry.
+        subprocess.run(["npm", "install", "--no-save", "--silent"], cwd=HERE, check=True)
     return str(binary)
 
 
