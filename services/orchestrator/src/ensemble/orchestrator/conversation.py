@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ensemble.orchestrator.tool_results import for_model
 from ensemble.v1 import (
@@ -12,6 +13,13 @@ from ensemble.v1 import (
     session_pb2,
     tool_pb2,
 )
+
+_TEXT_LIMIT: Final = 65_536
+"""Code points of one earlier answer that a model is given, the last ones: at four bytes each they
+stay within the contract's 1,048,576 for a message."""
+
+_HISTORY_LIMIT: Final = 524_288
+"""Code points of history in all, so that the start of a chat stays within a message of 4 MiB."""
 
 
 @dataclass(slots=True)
@@ -26,7 +34,7 @@ class Round:
         """Yield it as messages, of its text only the first ``heard`` code points."""
         # A call without a result was cut off: the model never learned of it.
         calls = [call for call in self.calls if call.call_id in self.results]
-        text = self.text[: max(heard, 0)]
+        text = self.text[: max(heard, 0)][-_TEXT_LIMIT:]
         if text or calls:
             yield model_router_service_pb2.ChatMessage(
                 role=model_router_service_pb2.ROLE_ASSISTANT, text=text, tool_calls=calls
@@ -181,6 +189,12 @@ class Conversation:
             newest.append(_message(_ROLES[imported.role], imported.text))
         # Results of tools whose calls were left out would refer to nothing.
         newest = newest[:limit]
+        room = _HISTORY_LIMIT
+        for kept, message in enumerate(newest):
+            room -= len(message.text)
+            if room < 0:
+                newest = newest[: max(kept, 1)]
+                break
         while newest and newest[-1].role == model_router_service_pb2.ROLE_TOOL:
             newest.pop()
         told = self.config.instructions or instructions

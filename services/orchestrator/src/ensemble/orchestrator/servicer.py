@@ -4,7 +4,7 @@ import asyncio
 import datetime
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -34,6 +34,10 @@ _LOG = structlog.get_logger()
 
 Requests = AsyncIterator[orchestrator_service_pb2.RunSessionRequest]
 Context = grpc.aio.ServicerContext[Any, Any]
+
+_CLIENT_SILENCE_S: Final = 2.0
+"""Silence after which a client counts as gone. Longer than between services: it may sit behind a
+bad radio link or on a busy machine, and its session waits for it anyway."""
 
 
 class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServicer):
@@ -213,7 +217,7 @@ async def _alive(requests: Requests) -> Requests:
             break
     else:
         return
-    async for request in watch(requests):
+    async for request in watch(requests, _CLIENT_SILENCE_S):
         yield request
 
 

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from ensemble.core.credit import CreditWindow
 from ensemble.core.errors import EnsembleError, PeerLostError, UnexpectedMessageError
 from ensemble.core.ids import new_id
-from ensemble.core.services import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT
+from ensemble.core.services import HEARTBEAT_INTERVAL
 from ensemble.stt.recognition import (
     Event,
     Failed,
@@ -35,7 +35,10 @@ _AHEAD: Final = 8
 _SLICE: Final = 16_384
 """Bytes worked on between two looks at what else there is to do."""
 
-_SILENT_BEATS: Final = math.ceil(HEARTBEAT_TIMEOUT / HEARTBEAT_INTERVAL)
+_CALLER_SILENCE_S: Final = 1.5
+"""Longer than the 0.6 s of other streams: the engine may hold up its process for 0.3 s."""
+
+_SILENT_BEATS: Final = math.ceil(_CALLER_SILENCE_S / HEARTBEAT_INTERVAL)
 _MUTE_CALLER_BEATS: Final = 300
 """How long a caller that never sends heartbeats may say nothing: a minute."""
 
