@@ -3,6 +3,7 @@
 import json
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,15 +31,23 @@ async def test_talk_answers_by_voice(
     stack: Stack, tmp_path: Path, rate: int, channels: int
 ) -> None:
     question, answer = tmp_path / "in.wav", tmp_path / "out.wav"
-    _write(question, speak("is the kitchen light on", rate=rate), rate, channels)
-    status, out, err = await stack.command("talk", "--json", str(question), "-o", str(answer))
-    assert status == 0, f"{err}\n{stack.log_tail()}"
-    said = json.loads(out)
+    said: dict[str, Any] = {}
+    seconds = 0.0
+    # No two takes of the synthesiser are the same, and the recogniser may reject one of them: a
+    # person would say it again.
+    for _ in range(3):
+        _write(question, speak("is the kitchen light on", rate=rate), rate, channels)
+        status, out, err = await stack.command("talk", "--json", str(question), "-o", str(answer))
+        assert status == 0, f"{err}\n{stack.log_tail()}"
+        said = json.loads(out)
+        with wave.open(str(answer)) as file:
+            seconds = file.getnframes() / file.getframerate()
+            samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        if said["transcript"] and seconds > 0.5:
+            break
     assert said["transcript"] == "is the kitchen light on"
     assert said["tools"][0]["arguments"] == {"room": "kitchen", "device": "light"}
-    with wave.open(str(answer)) as file:
-        assert file.getnframes() / file.getframerate() > 0.5
-        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    assert seconds > 0.5, f"{said}\n{stack.log_tail()}"
     assert np.abs(samples).max() > 1000
 
 

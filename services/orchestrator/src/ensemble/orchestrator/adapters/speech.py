@@ -10,9 +10,9 @@ from ensemble.v1 import (
     tts_service_pb2_grpc,
 )
 
-_LISTENING_SILENCE_S = 1.5
-"""Silence after which the recogniser counts as lost. Longer than for others: pocketsphinx weighs a
-long utterance for up to 0.3 s of computing during which its process can send nothing."""
+_SILENCE_S = 1.5
+"""Silence after which a speech service counts as lost. Longer than for others: an engine computes for
+up to 0.3 s at a time, several times that on a busy machine, while its process sends nothing."""
 
 _TEXT_LIMIT = 16_384
 """Code points in one message: at four bytes each it stays within the contract's 65,536."""
@@ -68,7 +68,7 @@ class SttRecognizer:
             stt_service_pb2.RecognizeRequest,
             self._settling,
             stt_service_pb2.RecognizeRequest(start=start),
-            silence_s=_LISTENING_SILENCE_S,
+            silence_s=_SILENCE_S,
         )
 
 
@@ -91,4 +91,5 @@ class TtsSynthesizer:
             tts_service_pb2.SynthesizeRequest,
             self._settling,
             tts_service_pb2.SynthesizeRequest(start=start),
+            silence_s=_SILENCE_S,
         )
