@@ -11,8 +11,8 @@ from ensemble.v1 import (
 )
 
 _SILENCE_S = 1.5
-"""Silence after which a speech service counts as lost. Longer than for others: an engine computes for
-up to 0.3 s at a time, several times that on a busy machine, while its process sends nothing."""
+"""Silence after which a speech service counts as lost. Longer than for others: an engine computes
+for up to 0.3 s at a time, more on a busy machine, while its process sends nothing."""
 
 _TEXT_LIMIT = 16_384
 """Code points in one message: at four bytes each it stays within the contract's 65,536."""
