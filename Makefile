@@ -56,7 +56,7 @@ gen: bootstrap-gen ## generate code from the protos (needs Node and Go)
 bootstrap-gen:
 	@.ci/bootstrap --group lint --group fixtures --group llama-server
 
-TYPED = $(foreach unit,client core eventlog gateway launcher model_router orchestrator runtime stt tool_server transport tts world_model,-p ensemble.$(unit))
+TYPED = $(foreach unit,audio client core eventlog gateway launcher model_router orchestrator runtime stt tool_server transport tts world_model,-p ensemble.$(unit))
 .PHONY: check
 check: bootstrap-gen ## lint, format, types, boundaries, fresh and compatible contract (needs Node and Go)
 	$(UV) lock --check -q

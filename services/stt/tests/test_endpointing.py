@@ -5,9 +5,8 @@ import pytest
 
 from ensemble.stt.audio import AudioReader, Encoding
 from ensemble.stt.endpointing import FRAME, Endpointer, Endpointing
-from ensemble.stt.ports import Partial, Request
+from ensemble.stt.ports import Partial, Request, Samples
 from ensemble.stt.recognition import Event, Recognised, Recognition, SpeechEnded, SpeechStarted
-from ensemble.stt.resampler import Samples
 from ensemble.testkit.fixtures.scripted_recognizer import (
     LoudnessDetection,
     ScriptedRecognizer,

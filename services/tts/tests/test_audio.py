@@ -1,54 +1,13 @@
-"""Resampling and framing."""
+"""Framing."""
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from ensemble.tts.clauses import Clause
 from ensemble.tts.frames import Framer
-from ensemble.tts.ports import Granularity, Samples, WordMark
-from ensemble.tts.resampler import Resampler
+from ensemble.tts.ports import Granularity, WordMark
 
 pytestmark = pytest.mark.unit
-
-
-def tone(hertz: float, rate: int, seconds: float = 0.5) -> Samples:
-    time = np.arange(round(rate * seconds)) / rate
-    result: Samples = (10_000 * np.sin(2 * np.pi * hertz * time)).astype(np.int16)
-    return result
-
-
-def resample(samples: Samples, source: int, target: int, step: int) -> NDArray[np.int16]:
-    resampler = Resampler(source, target)
-    parts = [resampler.push(samples[at : at + step]) for at in range(0, len(samples), step)]
-    return np.concatenate([*parts, resampler.finish()])
-
-
-@pytest.mark.parametrize("target", [8_000, 16_000, 24_000, 44_100, 48_000, 44_101])
-def test_a_tone_stays_the_same_tone(target: int) -> None:
-    made = resample(tone(440, 22_050), 22_050, target, 1323)
-    assert len(made) == pytest.approx(target / 2, abs=1)
-    expected = tone(440, target)[: len(made)]
-    middle = slice(200, len(expected) - 200)
-    error = np.abs(made[middle].astype(int) - expected[middle]).max()
-    assert error < 30
-
-
-def test_chunks_leave_no_seam() -> None:
-    samples = np.random.default_rng(1).integers(-9000, 9000, 5000).astype(np.int16)
-    whole = resample(samples, 22_050, 16_000, 5000)
-    for step in (1, 7, 320, 1324):
-        assert np.array_equal(resample(samples, 22_050, 16_000, step), whole)
-
-
-def test_what_the_new_rate_cannot_hold_is_removed() -> None:
-    made = resample(tone(6_000, 22_050), 22_050, 8_000, 1000)
-    assert np.abs(made[100:-100]).max() < 30
-
-
-def test_the_same_rate_changes_nothing() -> None:
-    samples = tone(300, 16_000)
-    assert np.array_equal(resample(samples, 16_000, 16_000, 999), samples)
 
 
 def test_frames_say_which_words_they_hold() -> None:
@@ -85,6 +44,27 @@ def test_odd_word_marks_do_no_harm() -> None:
     assert frames[-1].end == len(clause.text)
     assert all(0 <= frame.start < frame.end <= len(clause.text) for frame in frames)
     assert [frame.end for frame in frames] == sorted(frame.end for frame in frames)
+
+
+@pytest.mark.parametrize("target", [8_000, 16_000, 48_000])
+def test_frames_at_another_rate_hold_the_same_sound(target: int) -> None:
+    time = np.arange(22_050) / 22_050
+    sound = (30_000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)
+    framer = Framer(Clause("hm", 0), Granularity.CLAUSE, 22_050, target)
+    frames = framer.push(sound[:9_000], ()) + framer.push(sound[9_000:], ()) + framer.finish()
+    made = np.frombuffer(b"".join(frame.pcm for frame in frames), "<i2")
+    assert len(made) == target
+    expected = 30_000 * np.sin(2 * np.pi * 440 * np.arange(target) / target)
+    assert np.abs(made - expected)[200:-200].max() < 30
+
+
+def test_sound_at_full_scale_does_not_wrap_around() -> None:
+    square = np.where(np.arange(2_000) // 40 % 2, 32_767, -32_768).astype(np.int16)
+    framer = Framer(Clause("hm", 0), Granularity.CLAUSE, 22_050, 16_000)
+    frames = framer.push(square, ()) + framer.finish()
+    made = np.frombuffer(b"".join(frame.pcm for frame in frames), "<i2").astype(int)
+    # A wrapped sample would jump across the whole range and back.
+    assert np.abs(np.diff(made, 2)).max() < 70_000
 
 
 def test_a_clause_without_audio_has_no_frames() -> None:

@@ -10,8 +10,8 @@ import pocketsphinx
 from ensemble.stt.adapters.sphinx_decoding import Decoders, Decoding
 from ensemble.stt.grammar.tools import SpokenTool, build
 from ensemble.stt.level import Leveller
+from ensemble.stt.ports import Samples
 from ensemble.stt.rejection import Vector, features
-from ensemble.stt.resampler import Samples
 from stt_training.voices import VOICES, in_room, say
 
 _NOISES = (0.0003, 0.001, 0.003)

@@ -10,9 +10,8 @@ from ensemble.stt.adapters.silero import SileroVoiceDetection
 from ensemble.stt.audio import AudioReader, Encoding
 from ensemble.stt.endpointing import Endpointing
 from ensemble.stt.grammar.tools import SpokenTool
-from ensemble.stt.ports import Request, Transcript
+from ensemble.stt.ports import Request, Samples, Transcript
 from ensemble.stt.recognition import Recognised, Recognition
-from ensemble.stt.resampler import Samples
 
 _CHUNK = 320
 

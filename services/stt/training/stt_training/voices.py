@@ -6,7 +6,8 @@ from functools import cache
 
 import numpy as np
 
-from ensemble.stt.resampler import Resampler, Samples
+from ensemble.audio.resampler import Resampler
+from ensemble.stt.ports import TARGET_RATE, Samples
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def say(text: str, voice: Voice = VOICES[0]) -> Samples:
     """Return ``text`` spoken: 16 kHz, -1 to 1, leading and trailing silence cut off."""
     espeak = _espeak()
     samples = np.frombuffer(espeak.say(text, voice), "<i2").astype(np.float32) / 32768
-    resampler = Resampler(espeak.rate)
+    resampler = Resampler(espeak.rate, TARGET_RATE)
     speech = np.concatenate([resampler.push(samples), resampler.flush()])
     loud = np.flatnonzero(np.abs(speech) > 0.003)
     return speech[loud[0] : loud[-1] + 1] if len(loud) else speech[:0]

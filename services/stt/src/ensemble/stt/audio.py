@@ -7,8 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from ensemble.audio.resampler import Resampler
 from ensemble.core.errors import InvalidAudioError, UnsupportedAudioFormatError
-from ensemble.stt.resampler import Resampler, Samples
+from ensemble.stt.ports import TARGET_RATE, Samples
 
 LOWEST_RATE: Final = 8_000
 HIGHEST_RATE: Final = 192_000
@@ -124,7 +125,7 @@ class AudioReader:
                 f"{channels} channels are not supported; use mono or stereo."
             )
         self.rate, self._channels = rate, channels
-        self._resampler = Resampler(rate)
+        self._resampler = Resampler(rate, TARGET_RATE)
 
 
 class _WavFound:

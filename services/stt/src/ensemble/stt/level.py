@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from ensemble.stt.resampler import TARGET_RATE, Samples
+from ensemble.stt.ports import TARGET_RATE, Samples
 
 _SPEECH_LEVEL: Final = 0.022
 """RMS of speech at which recognition was best; measured, see training/evaluate.py."""

@@ -2,10 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ensemble.stt.grammar.tools import SpokenTool
-from ensemble.stt.resampler import Samples
+
+Samples: TypeAlias = NDArray[np.float32]
+"""Mono samples, -1 to 1."""
+
+TARGET_RATE: Final = 16_000
+"""Samples a second that the detector and the engines listen to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from ensemble.core.errors import EngineFailedError, EnsembleError, InvalidAudioE
 from ensemble.stt.audio import AudioReader
 from ensemble.stt.endpointing import FRAME, Endpointer, Endpointing
 from ensemble.stt.ports import (
+    TARGET_RATE,
     Partial,
     Recognizer,
     Request,
+    Samples,
     Transcript,
     Utterance,
     VoiceDetector,
     Word,
 )
-from ensemble.stt.resampler import TARGET_RATE, Samples
 
 _LOG = structlog.get_logger()
 

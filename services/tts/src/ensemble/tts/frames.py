@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ensemble.audio import resampler
 from ensemble.tts.clauses import Clause
 from ensemble.tts.ports import Granularity, Samples, WordMark
-from ensemble.tts.resampler import Resampler
 
 FRAMES_PER_SECOND = 50
 
@@ -51,7 +51,7 @@ class Framer:
         self._clause = clause
         self._source_rate = source_rate
         self._rate = target_rate
-        self._resampler = Resampler(source_rate, target_rate)
+        self._resampler = resampler.Resampler(source_rate, target_rate)
         self._word_ends = (
             [match.end() for match in _WORD.finditer(clause.text)]
             if granularity is Granularity.WORD
@@ -68,12 +68,12 @@ class Framer:
         """Take what the engine made and return the frames that are full."""
         for mark in marks:
             self._begin_word(mark)
-        self._hold(self._resampler.push(samples))
+        self._hold(self._resampler.push(samples.astype(np.float32)))
         return list(self._cut())
 
     def finish(self) -> list[Frame]:
         """Return the rest."""
-        self._hold(self._resampler.finish())
+        self._hold(self._resampler.flush())
         frames = list(self._cut())
         if len(self._held):
             frames.append(self._frame(self._held, last=True))
@@ -87,7 +87,8 @@ class Framer:
         if end > last_end:
             self._words.append((mark.sample * self._rate // self._source_rate, last_end, end))
 
-    def _hold(self, samples: Samples) -> None:
+    def _hold(self, resampled: resampler.Samples) -> None:
+        samples = np.clip(np.rint(resampled), -32768, 32767).astype(np.int16)
         self._held = np.concatenate((self._held, samples)) if len(self._held) else samples
 
     def _cut(self) -> Iterator[Frame]:

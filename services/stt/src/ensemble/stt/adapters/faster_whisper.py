@@ -7,8 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from ensemble.core.errors import EngineFailedError, EngineUnavailableError
-from ensemble.stt.ports import Partial, Request, Transcript, Word
-from ensemble.stt.resampler import TARGET_RATE, Samples
+from ensemble.stt.ports import TARGET_RATE, Partial, Request, Samples, Transcript, Word
 
 _NEEDED: Final = ("model.bin", "config.json", "tokenizer.json")
 

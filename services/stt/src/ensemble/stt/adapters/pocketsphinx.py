@@ -10,9 +10,8 @@ from ensemble.stt.adapters.sphinx_decoding import Decoders, Decoding
 from ensemble.stt.grammar import tools
 from ensemble.stt.grammar.automaton import Automaton, GrammarTooLargeError
 from ensemble.stt.level import Leveller
-from ensemble.stt.ports import Partial, Request, Transcript, Word
+from ensemble.stt.ports import TARGET_RATE, Partial, Request, Samples, Transcript, Word
 from ensemble.stt.rejection import Rejection
-from ensemble.stt.resampler import TARGET_RATE, Samples
 
 _LANGUAGE: Final = "en-US"
 _FRAME: Final = TARGET_RATE // 100

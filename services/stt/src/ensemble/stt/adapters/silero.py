@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from ensemble.core.errors import EngineUnavailableError
-from ensemble.stt.resampler import Samples
+from ensemble.stt.ports import Samples
 
 FRAME: Final = 512
 """Samples that one probability is about: 32 ms."""

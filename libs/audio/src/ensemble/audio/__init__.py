@@ -1,0 +1,1 @@
+"""What both speech services do to samples."""
