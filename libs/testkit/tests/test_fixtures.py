@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ensemble.core.errors import EngineFailedError
 from ensemble.testkit.fixtures import build_piper_voice, build_whisper_folder, speak
 
 pytestmark = pytest.mark.unit
@@ -21,7 +22,7 @@ def test_speak_gives_speech_at_the_rate_wanted(rate: int) -> None:
 
 
 def test_speak_refuses_an_unknown_voice() -> None:
-    with pytest.raises(ValueError, match="nobody"):
+    with pytest.raises(EngineFailedError):
         speak("hello", voice="nobody")
 
 
