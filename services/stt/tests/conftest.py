@@ -6,19 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ensemble.runtime.admission import Admission, State
-from ensemble.runtime.interceptors import server_chain
-from ensemble.runtime.interceptors.validation import Validation
 from ensemble.stt.app import SttService
 from ensemble.stt.ports import Recognizer, VoiceDetection
 from ensemble.stt.settings import Settings
-from ensemble.testkit.fixtures.recognition_caller import Serve, Served
-from ensemble.transport import InProcessServer, open_channel
+from ensemble.testkit.fixtures.recognition_caller import Caller, Serve
+from ensemble.testkit.fixtures.stream_caller import Served, serving
 from ensemble.v1 import stt_service_pb2_grpc
 
 # The sentences and voices that the recogniser is tuned with are those it is tested with.
@@ -31,7 +27,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def serve(transport: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve]:
+async def serve(transport: str) -> AsyncIterator[Serve]:
     """Start the service with given engines or settings, over each transport."""
     async with contextlib.AsyncExitStack() as stack:
 
@@ -39,26 +35,10 @@ async def serve(transport: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
             recognizer: Recognizer | None = None,
             detection: VoiceDetection | None = None,
             **settings: Any,
-        ) -> Served:
+        ) -> Served[Caller]:
             service = SttService(Settings(**settings), recognizer, detection)
-            admission = Admission("stt", 1.0)
-            chain = server_chain("stt", admission=admission, check=Validation())
-            if transport == "inproc":
-                server: Any = InProcessServer("stt-under-test", interceptors=chain)
-                address = "inproc:stt-under-test"
-            else:
-                server = grpc.aio.server(interceptors=chain)
-                address = f"unix:{tmp_path_factory.mktemp('s')}/stt"
-                server.add_insecure_port(address)
-            service.add_to(server)
-            await server.start()
-            stack.push_async_callback(service.close)
-            stack.push_async_callback(server.stop, 0)
-            await service.start()
-            admission.change(State.SERVING)
-            channel = open_channel(address)
-            stack.push_async_callback(channel.close)
-            return Served(service, stt_service_pb2_grpc.SttServiceStub(channel))
+            channel = await stack.enter_async_context(serving(service, transport))
+            return Served(service, stt_service_pb2_grpc.SttServiceStub(channel), Caller)
 
         yield start
 

@@ -5,15 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
-from ensemble.runtime.admission import Admission, State
-from ensemble.runtime.interceptors import server_chain
-from ensemble.runtime.interceptors.validation import Validation
 from ensemble.testkit.fixtures import build_piper_voice
-from ensemble.testkit.fixtures.synthesis_caller import Serve, Served
-from ensemble.transport import InProcessServer, open_channel
+from ensemble.testkit.fixtures.stream_caller import Served, serving
+from ensemble.testkit.fixtures.synthesis_caller import Caller, Serve
 from ensemble.tts.app import TtsService
 from ensemble.tts.ports import Synthesizer
 from ensemble.tts.settings import Settings
@@ -26,30 +22,14 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def serve(transport: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve]:
+async def serve(transport: str) -> AsyncIterator[Serve]:
     """Start the service with given engines or settings, over each transport."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(*synthesizers: Synthesizer, **settings: Any) -> Served:
+        async def start(*synthesizers: Synthesizer, **settings: Any) -> Served[Caller]:
             service = TtsService(Settings(**settings), synthesizers or None)
-            admission = Admission("tts", 1.0)
-            chain = server_chain("tts", admission=admission, check=Validation())
-            if transport == "inproc":
-                server: Any = InProcessServer("tts-under-test", interceptors=chain)
-                address = "inproc:tts-under-test"
-            else:
-                server = grpc.aio.server(interceptors=chain)
-                address = f"unix:{tmp_path_factory.mktemp('s')}/tts"
-                server.add_insecure_port(address)
-            service.add_to(server)
-            await server.start()
-            stack.push_async_callback(service.close)
-            stack.push_async_callback(server.stop, 0)
-            await service.start()
-            admission.change(State.SERVING)
-            channel = open_channel(address)
-            stack.push_async_callback(channel.close)
-            return Served(service, tts_service_pb2_grpc.TtsServiceStub(channel))
+            channel = await stack.enter_async_context(serving(service, transport))
+            return Served(service, tts_service_pb2_grpc.TtsServiceStub(channel), Caller)
 
         yield start
 

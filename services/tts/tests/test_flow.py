@@ -9,7 +9,8 @@ import grpc
 import pytest
 
 from ensemble.testkit.fixtures.scripted_synthesizer import ScriptedSynthesizer
-from ensemble.testkit.fixtures.synthesis_caller import PATIENCE, Serve, frames, kinds, samples
+from ensemble.testkit.fixtures.stream_caller import PATIENCE
+from ensemble.testkit.fixtures.synthesis_caller import Serve, frames, kinds, samples
 from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import common_pb2, tts_service_pb2
 
