@@ -280,6 +280,31 @@ class SessionBusyError(EnsembleError):
     public_message = "Another client has taken over this session."
 
 
+class SessionMovedError(EnsembleError):
+    """Another orchestrator owns the session; ``metadata["owner"]`` is its address, if known."""
+
+    reason = "SESSION_MOVED"
+    code = "UNAVAILABLE"
+    public_message = "The session has moved to another orchestrator; resume it."
+    retryable = True
+
+
+class FencedOffError(EnsembleError):
+    """This instance is taken for dead: another one has its place, and it may write no more."""
+
+    reason = "FENCED_OFF"
+    code = "ABORTED"
+    public_message = "This orchestrator was replaced while it did not answer."
+
+
+class ToolOutcomeUnknownError(EnsembleError):
+    """A tool that must not run twice was started, and what became of it is not known."""
+
+    reason = "TOOL_OUTCOME_UNKNOWN"
+    code = "ABORTED"
+    public_message = "It is not known whether the tool has done its work; it was not run again."
+
+
 class ResumeOutOfRangeError(EnsembleError):
     """``resume_from_sequence`` lies past the end of the session's log."""
 

@@ -28,7 +28,7 @@ from ensemble.v1 import session_events_pb2 as ensemble_dot_v1_dot_session__event
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ensemble/v1/gateway_service.proto\x12\x0b\x65nsemble.v1\x1a\x1e\x65nsemble/v1/node_service.proto\x1a\x19\x65nsemble/v1/session.proto\x1a ensemble/v1/session_events.proto\x1a\x1cgoogle/api/annotations.proto\"I\n\x0f\x43onverseRequest\x12\x36\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.ensemble.v1.ClientEventB\x06\xbaH\x03\xc8\x01\x01R\x05\x65vent\"B\n\x10\x43onverseResponse\x12.\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.ensemble.v1.ServerEventR\x05\x65vent\"\xb2\x01\n\x14\x43reateSessionRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.ensemble.v1.SessionConfigR\x06\x63onfig\x12=\n\x07history\x18\x02 \x03(\x0b\x32\x18.ensemble.v1.HistoryItemB\t\xbaH\x06\x92\x01\x03\x10\x80\x08R\x07history\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\trequestId\"G\n\x15\x43reateSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.ensemble.v1.SessionR\x07session\"=\n\x11GetSessionRequest\x12(\n\nsession_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsessionId\"D\n\x12GetSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.ensemble.v1.SessionR\x07session\"e\n\x13ListSessionsRequest\x12%\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02R\tpageToken\"p\n\x14ListSessionsResponse\x12\x30\n\x08sessions\x18\x01 \x03(\x0b\x32\x14.ensemble.v1.SessionR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x12\n\x10GetStatusRequest\"K\n\x11GetStatusResponse\x12\x36\n\x08services\x18\x01 \x03(\x0b\x32\x1a.ensemble.v1.ServiceStatusR\x08services2\x8b\x04\n\x0eGatewayService\x12K\n\x08\x43onverse\x12\x1c.ensemble.v1.ConverseRequest\x1a\x1d.ensemble.v1.ConverseResponse(\x01\x30\x01\x12o\n\rCreateSession\x12!.ensemble.v1.CreateSessionRequest\x1a\".ensemble.v1.CreateSessionResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/sessions:\x01*\x12p\n\nGetSession\x12\x1e.ensemble.v1.GetSessionRequest\x1a\x1f.ensemble.v1.GetSessionResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/sessions/{session_id}\x12i\n\x0cListSessions\x12 .ensemble.v1.ListSessionsRequest\x1a!.ensemble.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12^\n\tGetStatus\x12\x1d.ensemble.v1.GetStatusRequest\x1a\x1e.ensemble.v1.GetStatusResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/statusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ensemble/v1/gateway_service.proto\x12\x0b\x65nsemble.v1\x1a\x1e\x65nsemble/v1/node_service.proto\x1a\x19\x65nsemble/v1/session.proto\x1a ensemble/v1/session_events.proto\x1a\x1cgoogle/api/annotations.proto\"I\n\x0f\x43onverseRequest\x12\x36\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.ensemble.v1.ClientEventB\x06\xbaH\x03\xc8\x01\x01R\x05\x65vent\"B\n\x10\x43onverseResponse\x12.\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.ensemble.v1.ServerEventR\x05\x65vent\"\xb2\x01\n\x14\x43reateSessionRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1a.ensemble.v1.SessionConfigR\x06\x63onfig\x12=\n\x07history\x18\x02 \x03(\x0b\x32\x18.ensemble.v1.HistoryItemB\t\xbaH\x06\x92\x01\x03\x10\x80\x08R\x07history\x12\'\n\nrequest_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\trequestId\"G\n\x15\x43reateSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.ensemble.v1.SessionR\x07session\"=\n\x11GetSessionRequest\x12(\n\nsession_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsessionId\"D\n\x12GetSessionResponse\x12.\n\x07session\x18\x01 \x01(\x0b\x32\x14.ensemble.v1.SessionR\x07session\"e\n\x13ListSessionsRequest\x12%\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02R\tpageToken\"p\n\x14ListSessionsResponse\x12\x30\n\x08sessions\x18\x01 \x03(\x0b\x32\x14.ensemble.v1.SessionR\x08sessions\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x7f\n\x14ReplaySessionRequest\x12(\n\nsession_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsessionId\x12%\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04R\rafterSequence\x12\x16\n\x06\x66ollow\x18\x03 \x01(\x08R\x06\x66ollow\"G\n\x15ReplaySessionResponse\x12.\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x18.ensemble.v1.ServerEventR\x05\x65vent\"@\n\x14VerifySessionRequest\x12(\n\nsession_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tsessionId\"H\n\x15VerifySessionResponse\x12/\n\x05\x61udit\x18\x01 \x01(\x0b\x32\x19.ensemble.v1.SessionAuditR\x05\x61udit\"P\n\x14\x45raseSessionsRequest\x12&\n\nsession_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\tsessionId\x12\x10\n\x03\x61ll\x18\x02 \x01(\x08R\x03\x61ll\"K\n\x15\x45raseSessionsResponse\x12\x1a\n\x08sessions\x18\x01 \x01(\x04R\x08sessions\x12\x16\n\x06\x65vents\x18\x02 \x01(\x04R\x06\x65vents\"\x12\n\x10GetStatusRequest\"K\n\x11GetStatusResponse\x12\x36\n\x08services\x18\x01 \x03(\x0b\x32\x1a.ensemble.v1.ServiceStatusR\x08services2\x8a\x07\n\x0eGatewayService\x12K\n\x08\x43onverse\x12\x1c.ensemble.v1.ConverseRequest\x1a\x1d.ensemble.v1.ConverseResponse(\x01\x30\x01\x12o\n\rCreateSession\x12!.ensemble.v1.CreateSessionRequest\x1a\".ensemble.v1.CreateSessionResponse\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/v1/sessions:\x01*\x12p\n\nGetSession\x12\x1e.ensemble.v1.GetSessionRequest\x1a\x1f.ensemble.v1.GetSessionResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/sessions/{session_id}\x12i\n\x0cListSessions\x12 .ensemble.v1.ListSessionsRequest\x1a!.ensemble.v1.ListSessionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/sessions\x12\x82\x01\n\rReplaySession\x12!.ensemble.v1.ReplaySessionRequest\x1a\".ensemble.v1.ReplaySessionResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/sessions/{session_id}/events0\x01\x12\x80\x01\n\rVerifySession\x12!.ensemble.v1.VerifySessionRequest\x1a\".ensemble.v1.VerifySessionResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/sessions/{session_id}:verify\x12u\n\rEraseSessions\x12!.ensemble.v1.EraseSessionsRequest\x1a\".ensemble.v1.EraseSessionsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x12/v1/sessions:erase:\x01*\x12^\n\tGetStatus\x12\x1d.ensemble.v1.GetStatusRequest\x1a\x1e.ensemble.v1.GetStatusResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/statusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,12 +47,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSESSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\350\007'
   _globals['_LISTSESSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTSESSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_REPLAYSESSIONREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_REPLAYSESSIONREQUEST'].fields_by_name['session_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_VERIFYSESSIONREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_VERIFYSESSIONREQUEST'].fields_by_name['session_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ERASESESSIONSREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_ERASESESSIONSREQUEST'].fields_by_name['session_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_GATEWAYSERVICE'].methods_by_name['CreateSession']._loaded_options = None
   _globals['_GATEWAYSERVICE'].methods_by_name['CreateSession']._serialized_options = b'\202\323\344\223\002\021\"\014/v1/sessions:\001*'
   _globals['_GATEWAYSERVICE'].methods_by_name['GetSession']._loaded_options = None
   _globals['_GATEWAYSERVICE'].methods_by_name['GetSession']._serialized_options = b'\202\323\344\223\002\033\022\031/v1/sessions/{session_id}'
   _globals['_GATEWAYSERVICE'].methods_by_name['ListSessions']._loaded_options = None
   _globals['_GATEWAYSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/sessions'
+  _globals['_GATEWAYSERVICE'].methods_by_name['ReplaySession']._loaded_options = None
+  _globals['_GATEWAYSERVICE'].methods_by_name['ReplaySession']._serialized_options = b'\202\323\344\223\002\"\022 /v1/sessions/{session_id}/events'
+  _globals['_GATEWAYSERVICE'].methods_by_name['VerifySession']._loaded_options = None
+  _globals['_GATEWAYSERVICE'].methods_by_name['VerifySession']._serialized_options = b'\202\323\344\223\002\"\022 /v1/sessions/{session_id}:verify'
+  _globals['_GATEWAYSERVICE'].methods_by_name['EraseSessions']._loaded_options = None
+  _globals['_GATEWAYSERVICE'].methods_by_name['EraseSessions']._serialized_options = b'\202\323\344\223\002\027\"\022/v1/sessions:erase:\001*'
   _globals['_GATEWAYSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_GATEWAYSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/status'
   _globals['_CONVERSEREQUEST']._serialized_start=173
@@ -71,10 +83,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSESSIONSREQUEST']._serialized_end=804
   _globals['_LISTSESSIONSRESPONSE']._serialized_start=806
   _globals['_LISTSESSIONSRESPONSE']._serialized_end=918
-  _globals['_GETSTATUSREQUEST']._serialized_start=920
-  _globals['_GETSTATUSREQUEST']._serialized_end=938
-  _globals['_GETSTATUSRESPONSE']._serialized_start=940
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1015
-  _globals['_GATEWAYSERVICE']._serialized_start=1018
-  _globals['_GATEWAYSERVICE']._serialized_end=1541
+  _globals['_REPLAYSESSIONREQUEST']._serialized_start=920
+  _globals['_REPLAYSESSIONREQUEST']._serialized_end=1047
+  _globals['_REPLAYSESSIONRESPONSE']._serialized_start=1049
+  _globals['_REPLAYSESSIONRESPONSE']._serialized_end=1120
+  _globals['_VERIFYSESSIONREQUEST']._serialized_start=1122
+  _globals['_VERIFYSESSIONREQUEST']._serialized_end=1186
+  _globals['_VERIFYSESSIONRESPONSE']._serialized_start=1188
+  _globals['_VERIFYSESSIONRESPONSE']._serialized_end=1260
+  _globals['_ERASESESSIONSREQUEST']._serialized_start=1262
+  _globals['_ERASESESSIONSREQUEST']._serialized_end=1342
+  _globals['_ERASESESSIONSRESPONSE']._serialized_start=1344
+  _globals['_ERASESESSIONSRESPONSE']._serialized_end=1419
+  _globals['_GETSTATUSREQUEST']._serialized_start=1421
+  _globals['_GETSTATUSREQUEST']._serialized_end=1439
+  _globals['_GETSTATUSRESPONSE']._serialized_start=1441
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1516
+  _globals['_GATEWAYSERVICE']._serialized_start=1519
+  _globals['_GATEWAYSERVICE']._serialized_end=2425
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,21 @@ class GatewayServiceStub:
                 request_serializer=ensemble_dot_v1_dot_gateway__service__pb2.ListSessionsRequest.SerializeToString,
                 response_deserializer=ensemble_dot_v1_dot_gateway__service__pb2.ListSessionsResponse.FromString,
                 _registered_method=True)
+        self.ReplaySession = channel.unary_stream(
+                '/ensemble.v1.GatewayService/ReplaySession',
+                request_serializer=ensemble_dot_v1_dot_gateway__service__pb2.ReplaySessionRequest.SerializeToString,
+                response_deserializer=ensemble_dot_v1_dot_gateway__service__pb2.ReplaySessionResponse.FromString,
+                _registered_method=True)
+        self.VerifySession = channel.unary_unary(
+                '/ensemble.v1.GatewayService/VerifySession',
+                request_serializer=ensemble_dot_v1_dot_gateway__service__pb2.VerifySessionRequest.SerializeToString,
+                response_deserializer=ensemble_dot_v1_dot_gateway__service__pb2.VerifySessionResponse.FromString,
+                _registered_method=True)
+        self.EraseSessions = channel.unary_unary(
+                '/ensemble.v1.GatewayService/EraseSessions',
+                request_serializer=ensemble_dot_v1_dot_gateway__service__pb2.EraseSessionsRequest.SerializeToString,
+                response_deserializer=ensemble_dot_v1_dot_gateway__service__pb2.EraseSessionsResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/ensemble.v1.GatewayService/GetStatus',
                 request_serializer=ensemble_dot_v1_dot_gateway__service__pb2.GetStatusRequest.SerializeToString,
@@ -96,6 +111,28 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplaySession(self, request, context):
+        """Sends the record of a session, event by event, as clients got it, without running anything;
+        for export, for replay and, with `follow`, for looking on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifySession(self, request, context):
+        """Checks that the record of a session is whole and unchanged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseSessions(self, request, context):
+        """Erases what was said in a session, or in all sessions of the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """Returns how each service is.
         """
@@ -125,6 +162,21 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.ListSessions,
                     request_deserializer=ensemble_dot_v1_dot_gateway__service__pb2.ListSessionsRequest.FromString,
                     response_serializer=ensemble_dot_v1_dot_gateway__service__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'ReplaySession': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReplaySession,
+                    request_deserializer=ensemble_dot_v1_dot_gateway__service__pb2.ReplaySessionRequest.FromString,
+                    response_serializer=ensemble_dot_v1_dot_gateway__service__pb2.ReplaySessionResponse.SerializeToString,
+            ),
+            'VerifySession': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifySession,
+                    request_deserializer=ensemble_dot_v1_dot_gateway__service__pb2.VerifySessionRequest.FromString,
+                    response_serializer=ensemble_dot_v1_dot_gateway__service__pb2.VerifySessionResponse.SerializeToString,
+            ),
+            'EraseSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSessions,
+                    request_deserializer=ensemble_dot_v1_dot_gateway__service__pb2.EraseSessionsRequest.FromString,
+                    response_serializer=ensemble_dot_v1_dot_gateway__service__pb2.EraseSessionsResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -241,6 +293,87 @@ class GatewayService:
             '/ensemble.v1.GatewayService/ListSessions',
             ensemble_dot_v1_dot_gateway__service__pb2.ListSessionsRequest.SerializeToString,
             ensemble_dot_v1_dot_gateway__service__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaySession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ensemble.v1.GatewayService/ReplaySession',
+            ensemble_dot_v1_dot_gateway__service__pb2.ReplaySessionRequest.SerializeToString,
+            ensemble_dot_v1_dot_gateway__service__pb2.ReplaySessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifySession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ensemble.v1.GatewayService/VerifySession',
+            ensemble_dot_v1_dot_gateway__service__pb2.VerifySessionRequest.SerializeToString,
+            ensemble_dot_v1_dot_gateway__service__pb2.VerifySessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ensemble.v1.GatewayService/EraseSessions',
+            ensemble_dot_v1_dot_gateway__service__pb2.EraseSessionsRequest.SerializeToString,
+            ensemble_dot_v1_dot_gateway__service__pb2.EraseSessionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,14 @@ class GatewayServiceStub:
     """Returns one session."""
     ListSessions: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.ListSessionsRequest, _gateway_service_pb2.ListSessionsResponse]
     """Returns sessions, the one that changed last first."""
+    ReplaySession: _grpc.UnaryStreamMultiCallable[_gateway_service_pb2.ReplaySessionRequest, _gateway_service_pb2.ReplaySessionResponse]
+    """Sends the record of a session, event by event, as clients got it, without running anything;
+    for export, for replay and, with `follow`, for looking on.
+    """
+    VerifySession: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.VerifySessionRequest, _gateway_service_pb2.VerifySessionResponse]
+    """Checks that the record of a session is whole and unchanged."""
+    EraseSessions: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.EraseSessionsRequest, _gateway_service_pb2.EraseSessionsResponse]
+    """Erases what was said in a session, or in all sessions of the caller."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.GetStatusRequest, _gateway_service_pb2.GetStatusResponse]
     """Returns how each service is."""
 
@@ -63,6 +71,14 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     """Returns one session."""
     ListSessions: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.ListSessionsRequest, _gateway_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """Returns sessions, the one that changed last first."""
+    ReplaySession: _aio.UnaryStreamMultiCallable[_gateway_service_pb2.ReplaySessionRequest, _gateway_service_pb2.ReplaySessionResponse]  # type: ignore[assignment]
+    """Sends the record of a session, event by event, as clients got it, without running anything;
+    for export, for replay and, with `follow`, for looking on.
+    """
+    VerifySession: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.VerifySessionRequest, _gateway_service_pb2.VerifySessionResponse]  # type: ignore[assignment]
+    """Checks that the record of a session is whole and unchanged."""
+    EraseSessions: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.EraseSessionsRequest, _gateway_service_pb2.EraseSessionsResponse]  # type: ignore[assignment]
+    """Erases what was said in a session, or in all sessions of the caller."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.GetStatusRequest, _gateway_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Returns how each service is."""
 
@@ -103,6 +119,32 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_service_pb2.ListSessionsResponse, _abc.Awaitable[_gateway_service_pb2.ListSessionsResponse]]:
         """Returns sessions, the one that changed last first."""
+
+    @_abc_1.abstractmethod
+    def ReplaySession(
+        self,
+        request: _gateway_service_pb2.ReplaySessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_gateway_service_pb2.ReplaySessionResponse], _abc.AsyncIterator[_gateway_service_pb2.ReplaySessionResponse]]:
+        """Sends the record of a session, event by event, as clients got it, without running anything;
+        for export, for replay and, with `follow`, for looking on.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifySession(
+        self,
+        request: _gateway_service_pb2.VerifySessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_service_pb2.VerifySessionResponse, _abc.Awaitable[_gateway_service_pb2.VerifySessionResponse]]:
+        """Checks that the record of a session is whole and unchanged."""
+
+    @_abc_1.abstractmethod
+    def EraseSessions(
+        self,
+        request: _gateway_service_pb2.EraseSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_service_pb2.EraseSessionsResponse, _abc.Awaitable[_gateway_service_pb2.EraseSessionsResponse]]:
+        """Erases what was said in a session, or in all sessions of the caller."""
 
     @_abc_1.abstractmethod
     def GetStatus(

@@ -101,3 +101,45 @@ class FindSessionsResponse(_message.Message):
     sessions: _containers.RepeatedCompositeFieldContainer[_session_pb2.Session]
     next_page_token: str
     def __init__(self, sessions: _Optional[_Iterable[_Union[_session_pb2.Session, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ReadRecordRequest(_message.Message):
+    __slots__ = ("session_id", "after_sequence", "follow")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    after_sequence: int
+    follow: bool
+    def __init__(self, session_id: _Optional[str] = ..., after_sequence: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+
+class ReadRecordResponse(_message.Message):
+    __slots__ = ("event",)
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    event: _session_events_pb2.ServerEvent
+    def __init__(self, event: _Optional[_Union[_session_events_pb2.ServerEvent, _Mapping]] = ...) -> None: ...
+
+class AuditRecordRequest(_message.Message):
+    __slots__ = ("session_id",)
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ...) -> None: ...
+
+class AuditRecordResponse(_message.Message):
+    __slots__ = ("audit",)
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    audit: _session_pb2.SessionAudit
+    def __init__(self, audit: _Optional[_Union[_session_pb2.SessionAudit, _Mapping]] = ...) -> None: ...
+
+class EraseRecordsRequest(_message.Message):
+    __slots__ = ("session_id",)
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    def __init__(self, session_id: _Optional[str] = ...) -> None: ...
+
+class EraseRecordsResponse(_message.Message):
+    __slots__ = ("sessions", "events")
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    sessions: int
+    events: int
+    def __init__(self, sessions: _Optional[int] = ..., events: _Optional[int] = ...) -> None: ...

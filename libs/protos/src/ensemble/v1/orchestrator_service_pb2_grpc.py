@@ -60,6 +60,21 @@ class OrchestratorServiceStub:
                 request_serializer=ensemble_dot_v1_dot_orchestrator__service__pb2.FindSessionsRequest.SerializeToString,
                 response_deserializer=ensemble_dot_v1_dot_orchestrator__service__pb2.FindSessionsResponse.FromString,
                 _registered_method=True)
+        self.ReadRecord = channel.unary_stream(
+                '/ensemble.v1.OrchestratorService/ReadRecord',
+                request_serializer=ensemble_dot_v1_dot_orchestrator__service__pb2.ReadRecordRequest.SerializeToString,
+                response_deserializer=ensemble_dot_v1_dot_orchestrator__service__pb2.ReadRecordResponse.FromString,
+                _registered_method=True)
+        self.AuditRecord = channel.unary_unary(
+                '/ensemble.v1.OrchestratorService/AuditRecord',
+                request_serializer=ensemble_dot_v1_dot_orchestrator__service__pb2.AuditRecordRequest.SerializeToString,
+                response_deserializer=ensemble_dot_v1_dot_orchestrator__service__pb2.AuditRecordResponse.FromString,
+                _registered_method=True)
+        self.EraseRecords = channel.unary_unary(
+                '/ensemble.v1.OrchestratorService/EraseRecords',
+                request_serializer=ensemble_dot_v1_dot_orchestrator__service__pb2.EraseRecordsRequest.SerializeToString,
+                response_deserializer=ensemble_dot_v1_dot_orchestrator__service__pb2.EraseRecordsResponse.FromString,
+                _registered_method=True)
 
 
 class OrchestratorServiceServicer:
@@ -103,6 +118,28 @@ class OrchestratorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadRecord(self, request, context):
+        """Sends the record of a session from its log, event by event, as clients got it. Nothing is
+        run: the same record gives the same events each time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AuditRecord(self, request, context):
+        """Checks the hash chain of a session's record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseRecords(self, request, context):
+        """Erases what was said in sessions; their chains still verify.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrchestratorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -130,6 +167,21 @@ def add_OrchestratorServiceServicer_to_server(servicer, server):
                     servicer.FindSessions,
                     request_deserializer=ensemble_dot_v1_dot_orchestrator__service__pb2.FindSessionsRequest.FromString,
                     response_serializer=ensemble_dot_v1_dot_orchestrator__service__pb2.FindSessionsResponse.SerializeToString,
+            ),
+            'ReadRecord': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadRecord,
+                    request_deserializer=ensemble_dot_v1_dot_orchestrator__service__pb2.ReadRecordRequest.FromString,
+                    response_serializer=ensemble_dot_v1_dot_orchestrator__service__pb2.ReadRecordResponse.SerializeToString,
+            ),
+            'AuditRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.AuditRecord,
+                    request_deserializer=ensemble_dot_v1_dot_orchestrator__service__pb2.AuditRecordRequest.FromString,
+                    response_serializer=ensemble_dot_v1_dot_orchestrator__service__pb2.AuditRecordResponse.SerializeToString,
+            ),
+            'EraseRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseRecords,
+                    request_deserializer=ensemble_dot_v1_dot_orchestrator__service__pb2.EraseRecordsRequest.FromString,
+                    response_serializer=ensemble_dot_v1_dot_orchestrator__service__pb2.EraseRecordsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -268,6 +320,87 @@ class OrchestratorService:
             '/ensemble.v1.OrchestratorService/FindSessions',
             ensemble_dot_v1_dot_orchestrator__service__pb2.FindSessionsRequest.SerializeToString,
             ensemble_dot_v1_dot_orchestrator__service__pb2.FindSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ensemble.v1.OrchestratorService/ReadRecord',
+            ensemble_dot_v1_dot_orchestrator__service__pb2.ReadRecordRequest.SerializeToString,
+            ensemble_dot_v1_dot_orchestrator__service__pb2.ReadRecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AuditRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ensemble.v1.OrchestratorService/AuditRecord',
+            ensemble_dot_v1_dot_orchestrator__service__pb2.AuditRecordRequest.SerializeToString,
+            ensemble_dot_v1_dot_orchestrator__service__pb2.AuditRecordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ensemble.v1.OrchestratorService/EraseRecords',
+            ensemble_dot_v1_dot_orchestrator__service__pb2.EraseRecordsRequest.SerializeToString,
+            ensemble_dot_v1_dot_orchestrator__service__pb2.EraseRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

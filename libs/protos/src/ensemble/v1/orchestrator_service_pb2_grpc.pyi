@@ -46,6 +46,14 @@ class OrchestratorServiceStub:
     """Returns one session."""
     FindSessions: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.FindSessionsRequest, _orchestrator_service_pb2.FindSessionsResponse]
     """Returns sessions, the one that changed last first."""
+    ReadRecord: _grpc.UnaryStreamMultiCallable[_orchestrator_service_pb2.ReadRecordRequest, _orchestrator_service_pb2.ReadRecordResponse]
+    """Sends the record of a session from its log, event by event, as clients got it. Nothing is
+    run: the same record gives the same events each time.
+    """
+    AuditRecord: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AuditRecordRequest, _orchestrator_service_pb2.AuditRecordResponse]
+    """Checks the hash chain of a session's record."""
+    EraseRecords: _grpc.UnaryUnaryMultiCallable[_orchestrator_service_pb2.EraseRecordsRequest, _orchestrator_service_pb2.EraseRecordsResponse]
+    """Erases what was said in sessions; their chains still verify."""
 
 @_typing.type_check_only
 class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
@@ -65,6 +73,14 @@ class OrchestratorServiceAsyncStub(OrchestratorServiceStub):
     """Returns one session."""
     FindSessions: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.FindSessionsRequest, _orchestrator_service_pb2.FindSessionsResponse]  # type: ignore[assignment]
     """Returns sessions, the one that changed last first."""
+    ReadRecord: _aio.UnaryStreamMultiCallable[_orchestrator_service_pb2.ReadRecordRequest, _orchestrator_service_pb2.ReadRecordResponse]  # type: ignore[assignment]
+    """Sends the record of a session from its log, event by event, as clients got it. Nothing is
+    run: the same record gives the same events each time.
+    """
+    AuditRecord: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.AuditRecordRequest, _orchestrator_service_pb2.AuditRecordResponse]  # type: ignore[assignment]
+    """Checks the hash chain of a session's record."""
+    EraseRecords: _aio.UnaryUnaryMultiCallable[_orchestrator_service_pb2.EraseRecordsRequest, _orchestrator_service_pb2.EraseRecordsResponse]  # type: ignore[assignment]
+    """Erases what was said in sessions; their chains still verify."""
 
 class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns conversations: runs their turns and keeps their log."""
@@ -111,5 +127,31 @@ class OrchestratorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orchestrator_service_pb2.FindSessionsResponse, _abc.Awaitable[_orchestrator_service_pb2.FindSessionsResponse]]:
         """Returns sessions, the one that changed last first."""
+
+    @_abc_1.abstractmethod
+    def ReadRecord(
+        self,
+        request: _orchestrator_service_pb2.ReadRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_orchestrator_service_pb2.ReadRecordResponse], _abc.AsyncIterator[_orchestrator_service_pb2.ReadRecordResponse]]:
+        """Sends the record of a session from its log, event by event, as clients got it. Nothing is
+        run: the same record gives the same events each time.
+        """
+
+    @_abc_1.abstractmethod
+    def AuditRecord(
+        self,
+        request: _orchestrator_service_pb2.AuditRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.AuditRecordResponse, _abc.Awaitable[_orchestrator_service_pb2.AuditRecordResponse]]:
+        """Checks the hash chain of a session's record."""
+
+    @_abc_1.abstractmethod
+    def EraseRecords(
+        self,
+        request: _orchestrator_service_pb2.EraseRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orchestrator_service_pb2.EraseRecordsResponse, _abc.Awaitable[_orchestrator_service_pb2.EraseRecordsResponse]]:
+        """Erases what was said in sessions; their chains still verify."""
 
 def add_OrchestratorServiceServicer_to_server(servicer: OrchestratorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

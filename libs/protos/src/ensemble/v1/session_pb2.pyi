@@ -59,17 +59,35 @@ class HistoryItem(_message.Message):
     def __init__(self, role: _Optional[_Union[HistoryRole, str]] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("session_id", "config", "create_time", "update_time", "last_sequence", "turn_count")
+    __slots__ = ("session_id", "config", "create_time", "update_time", "last_sequence", "turn_count", "answering")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TURN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ANSWERING_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     config: SessionConfig
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     last_sequence: int
     turn_count: int
-    def __init__(self, session_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_sequence: _Optional[int] = ..., turn_count: _Optional[int] = ...) -> None: ...
+    answering: bool
+    def __init__(self, session_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_sequence: _Optional[int] = ..., turn_count: _Optional[int] = ..., answering: _Optional[bool] = ...) -> None: ...
+
+class SessionAudit(_message.Message):
+    __slots__ = ("session_id", "intact", "events", "erased", "first_bad_sequence", "chain_head")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    INTACT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
+    FIRST_BAD_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_HEAD_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    intact: bool
+    events: int
+    erased: int
+    first_bad_sequence: int
+    chain_head: bytes
+    def __init__(self, session_id: _Optional[str] = ..., intact: _Optional[bool] = ..., events: _Optional[int] = ..., erased: _Optional[int] = ..., first_bad_sequence: _Optional[int] = ..., chain_head: _Optional[bytes] = ...) -> None: ...
