@@ -155,7 +155,9 @@ class PeerStream(Generic[Request, Response]):
     async def _read(self) -> None:
         call, patience = self._call, self._patience_s
         try:
-            living = watch(_messages(call), self._silence_s)
+            # Iterated, never `call.read()`: once a write has failed because the peer ended first,
+            # grpc.aio gives a reader none of the responses that are still to be read.
+            living = watch(call, self._silence_s)
             async for response in _patient(call, patience) if patience else living:
                 branch = response.WhichOneof("event")
                 if branch == "heartbeat":
@@ -188,20 +190,16 @@ class PeerStream(Generic[Request, Response]):
 
 
 async def _patient(call: Any, patience_s: float) -> AsyncIterator[Any]:
-    """Read ``call``, whose first answer may take longer than those after it."""
+    """Iterate over ``call``, whose first answer may take longer than those after it."""
+    responses = aiter(call)
     try:
         async with asyncio.timeout(patience_s):
-            first = await call.read()
+            first = await anext(responses, None)
     except TimeoutError:
         call.cancel()
         raise PeerLostError("The peer did not come back in time.") from None
-    if first is grpc.aio.EOF:
+    if first is None:
         return
     yield first
-    async for response in watch(_messages(call)):
-        yield response
-
-
-async def _messages(call: Any) -> AsyncIterator[Any]:
-    while (response := await call.read()) is not grpc.aio.EOF:
+    async for response in watch(responses):
         yield response

@@ -1,0 +1,104 @@
+"""A peer's stream over a network channel, where a write can fail as the peer ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from ensemble.core.errors import RateLimitedError
+from ensemble.orchestrator.adapters.peer_stream import PeerStream, Settling
+from ensemble.transport import open_channel
+from ensemble.transport.status import DETAILS_KEY, to_status
+from ensemble.v1 import tts_service_pb2, tts_service_pb2_grpc
+
+pytestmark = pytest.mark.unit
+
+_FRAMES = 12
+_CALLS = 50
+
+Request = tts_service_pb2.SynthesizeRequest
+Response = tts_service_pb2.SynthesizeResponse
+
+
+class _Speech(tts_service_pb2_grpc.TtsServiceServicer):
+    """Says everything at once and ends, or refuses, while its caller still sends."""
+
+    def __init__(self) -> None:
+        self.refusal: RateLimitedError | None = None
+
+    async def Synthesize(
+        self, request_iterator: AsyncIterator[Request], context: Any
+    ) -> AsyncIterator[Response]:
+        await anext(aiter(request_iterator))
+        if self.refusal is not None:
+            status = to_status(self.refusal).SerializeToString()
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "busy", ((DETAILS_KEY, status),)
+            )
+        for _ in range(_FRAMES):
+            yield Response(audio={"pcm": b"\1\0" * 400})
+        yield Response(done={})
+
+
+@pytest.fixture
+def speech() -> _Speech:
+    return _Speech()
+
+
+@pytest.fixture
+async def channel(speech: _Speech) -> AsyncIterator[grpc.aio.Channel]:
+    server = grpc.aio.server()
+    tts_service_pb2_grpc.add_TtsServiceServicer_to_server(speech, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with open_channel(f"127.0.0.1:{port}") as opened:
+        yield opened
+    await server.stop(None)
+
+
+async def _hear(channel: grpc.aio.Channel, patience_s: float) -> list[str]:
+    """Take everything of one call while sending all the time; return the kinds of the events."""
+    stream = PeerStream[Request, Response](
+        tts_service_pb2_grpc.TtsServiceStub(channel).Synthesize,
+        Request,
+        Settling(),
+        Request(start={}),
+        patience_s=patience_s,
+        silence_s=10,
+    )
+    kinds = []
+    async with stream:
+        sending = asyncio.create_task(_allow(stream))
+        try:
+            async for response in stream:
+                kinds.append(response.WhichOneof("event") or "")
+                await asyncio.sleep(0)
+        finally:
+            sending.cancel()
+    return kinds
+
+
+async def _allow(stream: "PeerStream[Request, Response]") -> None:
+    while True:
+        await stream.send(Request(credit={"events": 1}))
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 10.0])
+async def test_a_peer_that_ends_first_is_heard_to_its_end(
+    channel: grpc.aio.Channel, patience_s: float
+) -> None:
+    for _ in range(_CALLS):
+        assert await _hear(channel, patience_s) == ["audio"] * _FRAMES + ["done"]
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 10.0])
+async def test_a_refusal_arrives_as_itself(
+    channel: grpc.aio.Channel, speech: _Speech, patience_s: float
+) -> None:
+    speech.refusal = RateLimitedError(retry_after=1.5)
+    for _ in range(_CALLS):
+        with pytest.raises(RateLimitedError):
+            await _hear(channel, patience_s)
