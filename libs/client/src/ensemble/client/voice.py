@@ -48,12 +48,15 @@ class SpokenAnswer:
         transcript: What was understood; empty when it was rejected.
         pcm: The spoken answer, mono 16-bit PCM at ``rate`` samples a second.
         rate: Samples a second of ``pcm``.
+        trouble: What failed on the way without ending the turn, such as a voice that was lost
+            in the middle of the answer.
     """
 
     answer: Answer
     transcript: str
     pcm: bytes
     rate: int
+    trouble: tuple[EnsembleError, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the form that ``ensemble talk --json`` prints."""
@@ -189,5 +192,5 @@ async def _listen(
         if builder.done is not None:
             raise_failed(builder.done)
             rate = conversation.started.output_audio.sample_rate_hertz or OUTPUT_RATE
-            return SpokenAnswer(builder.build(), transcript, bytes(audio), rate)
+            return SpokenAnswer(builder.build(), transcript, bytes(audio), rate, tuple(trouble))
     raise PeerLostError("The conversation ended before the answer did.")

@@ -2,9 +2,10 @@
 
 import asyncio
 import queue
+import sys
 
 from ensemble.client import Conversation, EnsembleClient
-from ensemble.core.errors import ConfigurationError, EnsembleError
+from ensemble.core.errors import ConfigurationError
 from ensemble.v1 import common_pb2, session_pb2
 
 _INPUT_RATE = 16000
@@ -106,7 +107,7 @@ async def _play(conversation: Conversation, speaker: "_Speaker") -> None:
         elif kind == "notice":
             print(f"* {event.notice.text}")
         elif kind == "error":
-            raise EnsembleError(event.error.message)
+            print(f"ensemble: warning: {event.error.message}", file=sys.stderr)
 
 
 class _Speaker:

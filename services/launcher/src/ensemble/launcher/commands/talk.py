@@ -26,6 +26,8 @@ async def run(options: argparse.Namespace) -> int:
         spoken = await talk(
             gateway, recording, session_id=options.session, real_time=options.real_time
         )
+    for error in spoken.trouble:
+        print(f"ensemble: warning: {error.reason}: {error.message}", file=sys.stderr)
     if options.output:
         await asyncio.to_thread(Path(options.output).write_bytes, spoken.as_wav())
     if options.json:
