@@ -37,6 +37,8 @@ class stream(Generic[AnyCall]):  # noqa: N801 - reads as a verb: async with stre
     """Cancels a call when its block is left, however it is left.
 
     Leaving the loop over a call's responses does not end the call: the server goes on.
+    Iterate as here where requests may still be sent when the server ends: after a write has
+    failed, ``read()`` of ``grpc.aio`` gives none of the responses that were not read yet.
 
     Example::
 
