@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Self
 
 from ensemble.core.errors import ConflictError
-from ensemble.eventlog import Append, Event, EventLog, Head, StreamKey
+from ensemble.eventlog import (
+    Append,
+    Audit,
+    Erased,
+    Event,
+    EventLog,
+    Head,
+    Snapshot,
+    StreamKey,
+)
 
 
 class InstantLog(EventLog):
@@ -24,7 +33,7 @@ class InstantLog(EventLog):
         """Return an empty log; nothing is opened."""
         return cls()
 
-    async def append(self, batch: Sequence[Append]) -> list[int]:
+    async def append(self, batch: Sequence[Append], *, fence: int = 0) -> list[int]:
         """See ``EventLog.append``."""
         self.commits += 1
         return [self._add(item) for item in batch]
@@ -79,6 +88,21 @@ class InstantLog(EventLog):
             and (before is None or head.position < before)
         ]
         return sorted(found, key=lambda head: -head.position)[:limit]
+
+    async def snapshot(self, stream: StreamKey) -> Snapshot | None:
+        """None is kept."""
+        return None
+
+    async def audit(self, stream: StreamKey) -> Audit:
+        """There is no chain: everything is taken to be intact."""
+        return Audit(len(self._events.get(stream, [])), 0, 0, b"")
+
+    async def erase(self, streams: Sequence[StreamKey]) -> Erased:
+        """Forget the streams."""
+        gone = [self._events.pop(stream, []) for stream in streams]
+        for stream in streams:
+            self._heads.pop(stream, None)
+        return Erased(sum(1 for events in gone if events), sum(map(len, gone)))
 
     async def close(self) -> None:
         """See ``EventLog.close``."""

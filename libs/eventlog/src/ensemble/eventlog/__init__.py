@@ -1,6 +1,31 @@
-"""Append-only event log with group commit."""
+"""Append-only event log with group commit, hash chains and fenced ownership."""
 
-from ensemble.eventlog.event_log import Append, Event, EventLog, Head, StreamKey
+from ensemble.eventlog.event_log import (
+    Append,
+    Audit,
+    Erased,
+    Event,
+    EventLog,
+    Execution,
+    Head,
+    Snapshot,
+    StreamKey,
+)
+from ensemble.eventlog.ownership import Instance, Ownership, Peer
 from ensemble.eventlog.sqlite_event_log import SqliteEventLog
 
-__all__ = ["Append", "Event", "EventLog", "Head", "SqliteEventLog", "StreamKey"]
+__all__ = [
+    "Append",
+    "Audit",
+    "Erased",
+    "Event",
+    "EventLog",
+    "Execution",
+    "Head",
+    "Instance",
+    "Ownership",
+    "Peer",
+    "Snapshot",
+    "SqliteEventLog",
+    "StreamKey",
+]

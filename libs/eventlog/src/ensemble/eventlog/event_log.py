@@ -2,7 +2,8 @@
 
 import abc
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,32 @@ class StreamKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Execution:
+    """One piece of work, such as a response, as the view ``agent_executions`` shows it.
+
+    An append that carries one makes its row, or replaces it: once when the work begins and
+    once when it ends.
+
+    Attributes:
+        id: Unique in the log.
+        agent: Who did it, such as ``assistant``.
+        model: Which model; empty where none took part.
+        status: ``running``, ``completed``, ``interrupted`` or ``failed``.
+        latency_ms: From its start to its end; 0 while it runs.
+        cost_usd: Price in US dollars.
+    """
+
+    id: str
+    agent: str = ""
+    model: str = ""
+    status: str = "running"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    latency_ms: int = 0
+    cost_usd: Decimal = field(default_factory=Decimal)
+
+
+@dataclass(frozen=True, slots=True)
 class Append:
     """One event to be written.
 
@@ -21,21 +48,30 @@ class Append:
         stream: Where it goes; the first append makes the stream.
         type: What the payload is, such as ``response_done``.
         payload: The event itself; the log never looks into it.
+        text: Words of the event that SQL shall see, kept beside the payload instead of in it.
         schema_version: Version of the payload's shape.
         expected_seq: Refuse the batch unless the stream's last ``seq`` is this one
             (0: the stream must be new). None accepts any.
         owner: Whose stream it is; only heeded when the append makes the stream.
         mark: New mark of the stream, such as ``open``, by which it can be found; None
             leaves the mark as it is.
+        own: The stream that this append makes belongs to the writer's ``fence``: nobody else
+            may append to it, until it is claimed.
+        execution: Work that begins or ends with this event.
+        snapshot: State of the stream including this event; replaces the one before.
     """
 
     stream: StreamKey
     type: str
     payload: bytes
+    text: str = ""
     schema_version: int = 1
     expected_seq: int | None = None
     owner: str = ""
     mark: str | None = None
+    own: bool = False
+    execution: Execution | None = None
+    snapshot: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +80,9 @@ class Event:
 
     Attributes:
         seq: Position in its stream, from 1, without gaps.
-        created_at: When it was appended, in nanoseconds since the epoch.
+        created_at: When it was appended, in nanoseconds since the epoch; never before the
+            event before it in its stream, whatever the clock did.
+        erased: Its payload and text are gone; both are empty.
     """
 
     stream: StreamKey
@@ -53,6 +91,8 @@ class Event:
     payload: bytes
     schema_version: int
     created_at: int
+    text: str = ""
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +101,9 @@ class Head:
 
     Attributes:
         last_seq: Its last event.
-        position: Position of that event in the whole log: grows with every append.
+        position: Grows with every append to the log: orders streams by their last change.
         created_at, updated_at: Nanoseconds since the epoch of the first and last event.
+        fence: Fence of the instance that holds it; 0 for nobody.
     """
 
     stream: StreamKey
@@ -72,6 +113,46 @@ class Head:
     position: int
     created_at: int
     updated_at: int
+    fence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """State of a stream after event ``seq``."""
+
+    seq: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a check of one stream's hash chain found.
+
+    Attributes:
+        events: Events that were checked.
+        erased: Of them, events whose content was erased.
+        first_bad_seq: First event that is missing, was changed or does not follow from the
+            one before; 0 where all do.
+        chain_head: SHA-256 at the end of the chain.
+    """
+
+    events: int
+    erased: int
+    first_bad_seq: int
+    chain_head: bytes
+
+    @property
+    def intact(self) -> bool:
+        """Everything is there and nothing was changed."""
+        return self.first_bad_seq == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much an erasure took away."""
+
+    streams: int
+    events: int
 
 
 class EventLog(abc.ABC):
@@ -83,11 +164,16 @@ class EventLog(abc.ABC):
     """
 
     @abc.abstractmethod
-    async def append(self, batch: Sequence[Append]) -> list[int]:
+    async def append(self, batch: Sequence[Append], *, fence: int = 0) -> list[int]:
         """Write all of ``batch``, or none of it, and return each event's ``seq``.
+
+        Args:
+            batch: What to write, in order; of any number of streams.
+            fence: Fence of the instance that writes (``Instance.fence``).
 
         Raises:
             ConflictError: A stream's last event is not the expected one.
+            FencedOffError: A stream of the batch belongs to another fence.
         """
 
     @abc.abstractmethod
@@ -99,7 +185,7 @@ class EventLog(abc.ABC):
         """Yield every event with ``seq`` > ``after``, then follow live: no gap, no duplicate.
 
         A slow reader costs no memory: what it has not taken stays in the store. Ends when
-        the log is closed.
+        the log is closed. Events of other processes come as well where the store is shared.
         """
 
     @abc.abstractmethod
@@ -122,6 +208,27 @@ class EventLog(abc.ABC):
             owner: Only this owner's; None for all.
             mark: Only those that carry this mark; None for all.
             before: Only those whose ``position`` is lower: the last one of the page before.
+        """
+
+    @abc.abstractmethod
+    async def snapshot(self, stream: StreamKey) -> Snapshot | None:
+        """Return the newest snapshot of a stream; None where there is none."""
+
+    @abc.abstractmethod
+    async def audit(self, stream: StreamKey) -> Audit:
+        """Check the hash chain of a stream from its first event to its last.
+
+        The chain links ``sha256(previous link, position, type, version, time, digest)``; the
+        digest is an HMAC of the content under a secret of the stream, so that nothing can be
+        learned from it once content and secret are erased, and the chain still verifies.
+        """
+
+    @abc.abstractmethod
+    async def erase(self, streams: Sequence[StreamKey]) -> Erased:
+        """Erase the content of streams for good: payloads, texts, snapshots, owners, secrets.
+
+        Their events remain as empty places in the chain. What is appended later is chained
+        under a new secret.
         """
 
     @abc.abstractmethod

@@ -6,6 +6,7 @@ import os
 import resource
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +18,9 @@ from ensemble.core.errors import (
     StorageLockedError,
     StorageUnavailableError,
 )
+
+Migration = str | Callable[[sqlite3.Connection], None]
+"""Statements, or a function, that make one version of a file out of the version before."""
 
 _MAGIC: Final = b"SQLite format 3\x00"
 
@@ -30,6 +34,14 @@ _VERSION_TABLE: Final = (
 )
 
 
+def run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements, which contain no other semicolon than those between them, in the
+    transaction that is open (``executescript`` would commit it)."""
+    for statement in script.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+
+
 def translate(exc: sqlite3.Error | OSError, path: Path) -> EnsembleError:
     """Return the error of the catalogue that says what ``exc`` means for the file ``path``."""
     code = getattr(exc, "sqlite_errorcode", 0)
@@ -41,7 +53,8 @@ def translate(exc: sqlite3.Error | OSError, path: Path) -> EnsembleError:
         return StorageFullError(
             f"The disk under {path} is full; free some space and try again.", metadata=where
         )
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    undecodable = str(exc).startswith("Could not decode")  # has no code
+    if undecodable or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StorageCorruptError(
             f"{path} is damaged ({exc}). Move it away (with its -wal file) to start with an "
             "empty log, or put a backup in its place.",
@@ -69,8 +82,8 @@ class SqliteFile:
 
     Args:
         path: The database; its folder is made if it is absent.
-        schema: Statements that make the tables of ``version`` in an empty file.
-        version: Version of the schema this code knows.
+        migrations: One for each version of the schema from 1 to the one this code knows; those
+            that the file has not seen are run, all of them or none.
 
     Raises:
         StorageLockedError: Another process holds the file.
@@ -78,14 +91,14 @@ class SqliteFile:
         StorageUnavailableError: It cannot be opened.
     """
 
-    def __init__(self, path: Path, *, schema: str, version: int) -> None:
+    def __init__(self, path: Path, *, migrations: Sequence[Migration]) -> None:
         self.path = path
         self._lock = _Lock(path)
         try:
             self._refuse_foreign()
             self.writer = self.connect()
             try:
-                self._prepare(schema, version)
+                self._prepare(migrations)
             except BaseException:
                 self.writer.close()
                 raise
@@ -137,25 +150,31 @@ class SqliteFile:
                 metadata={"file": str(self.path)},
             )
 
-    def _prepare(self, schema: str, version: int) -> None:
+    def _prepare(self, migrations: Sequence[Migration]) -> None:
         try:
             self._set_modes()
             self._check()
             found = self._version()
-            if found > version:
+            if found > len(migrations):
                 raise StorageCorruptError(
                     f"{self.path} was written by a newer Ensemble (format {found}; this one "
-                    f"knows {version}). Run that version, or move the file away.",
+                    f"knows {len(migrations)}). Run that version, or move the file away.",
                     metadata={"file": str(self.path), "format": str(found)},
                 )
-            if found == 0:
-                self._create(schema, version)
+            if found < len(migrations):
+                self._migrate(migrations, found)
         except (sqlite3.Error, OSError) as exc:
             raise translate(exc, self.path) from exc
 
     def _set_modes(self) -> None:
         # FULL makes each commit wait until the disk has it; with WAL that is one fsync.
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        # What is deleted is overwritten, so that an erasure leaves nothing in free space.
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+        ):
             self.writer.execute(f"PRAGMA {pragma}").fetchall()
 
     def _check(self) -> None:
@@ -185,16 +204,18 @@ class SqliteFile:
         newest = self.writer.execute("SELECT max(version) FROM schema_version").fetchone()[0]
         return int(newest or 0)
 
-    def _create(self, schema: str, version: int) -> None:
+    def _migrate(self, migrations: Sequence[Migration], found: int) -> None:
         self.writer.execute("BEGIN IMMEDIATE")
         try:
             self.writer.execute(_VERSION_TABLE)
-            for statement in schema.split(";"):
-                if statement.strip():
-                    self.writer.execute(statement)
-            self.writer.execute(
-                "INSERT INTO schema_version VALUES (?, ?)", (version, time.time_ns())
-            )
+            for version, migration in enumerate(migrations[found:], found + 1):
+                if isinstance(migration, str):
+                    run_script(self.writer, migration)
+                else:
+                    migration(self.writer)
+                self.writer.execute(
+                    "INSERT INTO schema_version VALUES (?, ?)", (version, time.time_ns())
+                )
             self.writer.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):

@@ -12,7 +12,7 @@ from ensemble.core.errors import StorageUnavailableError
 from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.sqlite_file import SqliteFile, translate
 from ensemble.world_model.adapters import sqlite_reads, sqlite_writes
-from ensemble.world_model.adapters.sqlite_schema import SCHEMA, VERSION
+from ensemble.world_model.adapters.sqlite_schema import MIGRATIONS
 from ensemble.world_model.entities import Changes, Observation, Page, Recorded, Wanted
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class SqliteWorldStore:
             StorageCorruptError: It is damaged, foreign, or newer than this code.
             StorageUnavailableError: It cannot be opened.
         """
-        file = await asyncio.to_thread(SqliteFile, path, schema=SCHEMA, version=VERSION)
+        file = await asyncio.to_thread(SqliteFile, path, migrations=MIGRATIONS)
         try:
             return cls(file, clock)
         except sqlite3.Error as exc:

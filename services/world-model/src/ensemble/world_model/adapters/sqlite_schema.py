@@ -7,9 +7,9 @@ after any change is a fold over those rows.
 
 from typing import Final
 
-VERSION: Final = 1
+from ensemble.eventlog.sqlite_file import Migration
 
-SCHEMA: Final = """
+_V1: Final = """
 CREATE TABLE entities (
     id INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -59,3 +59,6 @@ CREATE TABLE requests (
     last_sequence INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID
 """
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_V1,)
+"""What makes each version out of the one before."""

@@ -1,0 +1,162 @@
+"""Tables and views of the log in Postgres, as the migrations that made them."""
+
+import time
+from typing import Any, Final
+
+from ensemble.core.errors import StorageCorruptError
+
+# `position` comes from one sequence for the whole log. `chain` is the last link of a stream.
+# `digest` is there once an event is erased: it stands in the chain for what `payload` and
+# `text` were. Identities and sequences never give a number twice, so no fence comes back.
+_V1: Final = """
+CREATE TABLE streams (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    owner text COLLATE "C" NOT NULL,
+    mark text COLLATE "C" NOT NULL,
+    last_seq bigint NOT NULL,
+    position bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    fence bigint NOT NULL DEFAULT 0,
+    chain bytea NOT NULL,
+    secret bytea NOT NULL,
+    UNIQUE (kind, name)
+);
+CREATE INDEX streams_by_change ON streams (kind, owner, position);
+CREATE INDEX streams_by_mark ON streams (kind, mark, position) WHERE mark <> '';
+CREATE TABLE events (
+    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream bigint NOT NULL,
+    seq bigint NOT NULL,
+    type text NOT NULL,
+    schema_version integer NOT NULL,
+    created_at bigint NOT NULL,
+    payload bytea NOT NULL,
+    text text NOT NULL,
+    link bytea NOT NULL,
+    digest bytea
+);
+CREATE UNIQUE INDEX events_by_stream ON events (stream, seq);
+CREATE TABLE snapshots (
+    stream bigint PRIMARY KEY REFERENCES streams (id),
+    seq bigint NOT NULL,
+    payload bytea NOT NULL
+);
+CREATE TABLE executions (
+    id text COLLATE "C" PRIMARY KEY,
+    stream bigint NOT NULL REFERENCES streams (id),
+    seq_from bigint NOT NULL,
+    seq_to bigint NOT NULL,
+    agent text NOT NULL,
+    model text NOT NULL,
+    status text NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    latency_ms bigint NOT NULL,
+    cost_nanos bigint NOT NULL,
+    started_at bigint NOT NULL,
+    ended_at bigint
+);
+CREATE INDEX executions_by_stream ON executions (stream, seq_from);
+CREATE TABLE instances (
+    fence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    slot text COLLATE "C" NOT NULL,
+    incarnation integer NOT NULL,
+    address text NOT NULL,
+    beat bigint NOT NULL DEFAULT 0,
+    load bigint NOT NULL DEFAULT 0,
+    leaving boolean NOT NULL DEFAULT false,
+    buried boolean NOT NULL DEFAULT false,
+    UNIQUE (slot, incarnation)
+);
+CREATE INDEX instances_alive ON instances (fence) WHERE NOT buried;
+CREATE VIEW collaborations AS
+WITH works AS (
+    SELECT stream, count(*) AS turns, sum(input_tokens + output_tokens) AS tokens,
+        sum(cost_nanos) AS nanos
+    FROM executions GROUP BY stream
+), states AS (
+    SELECT s.*, CASE
+        WHEN s.mark <> '' THEN 'running'
+        ELSE coalesce((
+            SELECT CASE e.status WHEN 'running' THEN 'running' WHEN 'failed' THEN 'failed'
+                ELSE 'completed' END
+            FROM executions e WHERE e.stream = s.id ORDER BY e.seq_from DESC LIMIT 1
+        ), 'completed') END AS status
+    FROM streams s WHERE s.kind = 'session' AND s.last_seq > 0
+)
+SELECT
+    s.name AS id,
+    s.owner,
+    s.status,
+    to_timestamp(s.created_at / 1e9) AS started_at,
+    CASE WHEN s.status <> 'running' THEN to_timestamp(s.updated_at / 1e9) END AS completed_at,
+    coalesce(w.turns, 0) AS turns,
+    coalesce(w.tokens, 0)::bigint AS total_tokens,
+    round(coalesce(w.nanos, 0) / 1e9, 6) AS total_cost_usd
+FROM states s LEFT JOIN works w ON w.stream = s.id;
+CREATE VIEW agent_executions AS
+SELECT
+    e.id,
+    s.name AS collaboration_id,
+    e.agent,
+    e.model,
+    e.status,
+    e.input_tokens,
+    e.output_tokens,
+    e.latency_ms,
+    round(e.cost_nanos / 1e9, 6) AS cost_usd,
+    to_timestamp(e.started_at / 1e9) AS started_at,
+    to_timestamp(e.ended_at / 1e9) AS completed_at
+FROM executions e JOIN streams s ON s.id = e.stream;
+CREATE VIEW token_stream AS
+SELECT
+    x.id AS execution_id,
+    e.seq,
+    e.text AS token,
+    to_timestamp(e.created_at / 1e9) AS timestamp,
+    s.owner AS sent_to
+FROM executions x
+JOIN streams s ON s.id = x.stream
+JOIN events e ON e.stream = x.stream AND e.seq >= x.seq_from
+    AND (x.ended_at IS NULL OR e.seq <= x.seq_to)
+WHERE e.text <> ''
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_V1,)
+"""What makes each version out of the one before; an empty database runs them all."""
+
+_LOCK: Final = 0x656E7365
+"""Advisory lock under which one process at a time migrates."""
+
+
+async def migrate(connection: Any, where: str) -> None:
+    """Bring the database to the newest version, whoever else opens it at the same time.
+
+    Args:
+        connection: To the database, outside of a transaction.
+        where: How messages call the database.
+
+    Raises:
+        StorageCorruptError: It is newer than this code.
+    """
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_version "
+            "(version integer PRIMARY KEY, applied_at bigint NOT NULL)"
+        )
+        found = await connection.fetchval("SELECT coalesce(max(version), 0) FROM schema_version")
+        if found > len(MIGRATIONS):
+            raise StorageCorruptError(
+                f"{where} was written by a newer Ensemble (format {found}; this one knows "
+                f"{len(MIGRATIONS)}). Run that version, or use another database.",
+                metadata={"database": where, "format": str(found)},
+            )
+        for version, script in enumerate(MIGRATIONS[found:], found + 1):
+            await connection.execute(script)
+            await connection.execute(
+                "INSERT INTO schema_version VALUES ($1, $2)", version, time.time_ns()
+            )

@@ -1,0 +1,174 @@
+"""Tables and views of the log in SQLite, as the migrations that made them."""
+
+import sqlite3
+from typing import Final
+
+from ensemble.eventlog import chain
+from ensemble.eventlog.sqlite_file import Migration, run_script
+
+# `position` grows at the right end of its tree, so pages are filled whole; the index
+# makes one stream readable in order and its sequence unique.
+_V1: Final = """
+CREATE TABLE streams (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    mark TEXT NOT NULL,
+    last_seq INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (kind, name)
+) STRICT;
+CREATE INDEX streams_by_change ON streams (kind, owner, position);
+CREATE INDEX streams_by_mark ON streams (kind, mark, position) WHERE mark <> '';
+CREATE TABLE events (
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL REFERENCES streams (id),
+    seq INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    schema_version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_by_stream ON events (stream, seq)
+"""
+
+# `chain` is the last link of a stream. `digest` is there once an event is erased: it stands in
+# the chain for what `payload` and `text` were. AUTOINCREMENT never gives a fence twice.
+_V2: Final = """
+ALTER TABLE streams ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN chain BLOB NOT NULL
+    DEFAULT x'0000000000000000000000000000000000000000000000000000000000000000';
+ALTER TABLE streams ADD COLUMN secret BLOB NOT NULL DEFAULT x'';
+ALTER TABLE events ADD COLUMN text TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN link BLOB NOT NULL DEFAULT x'';
+ALTER TABLE events ADD COLUMN digest BLOB;
+CREATE TABLE snapshots (
+    stream INTEGER PRIMARY KEY REFERENCES streams (id),
+    seq INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE TABLE executions (
+    id TEXT PRIMARY KEY,
+    stream INTEGER NOT NULL REFERENCES streams (id),
+    seq_from INTEGER NOT NULL,
+    seq_to INTEGER NOT NULL,
+    agent TEXT NOT NULL,
+    model TEXT NOT NULL,
+    status TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    latency_ms INTEGER NOT NULL,
+    cost_nanos INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX executions_by_stream ON executions (stream, seq_from);
+CREATE TABLE instances (
+    fence INTEGER PRIMARY KEY AUTOINCREMENT,
+    slot TEXT NOT NULL,
+    incarnation INTEGER NOT NULL,
+    address TEXT NOT NULL,
+    beat INTEGER NOT NULL DEFAULT 0,
+    load INTEGER NOT NULL DEFAULT 0,
+    leaving INTEGER NOT NULL DEFAULT 0,
+    buried INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (slot, incarnation)
+) STRICT;
+CREATE INDEX instances_alive ON instances (fence) WHERE buried = 0
+"""
+
+# Times are ISO 8601 in UTC. A stream whose last execution runs, or which carries a mark, is
+# still worked on.
+_V2_VIEWS: Final = """
+CREATE VIEW collaborations AS
+WITH works AS (
+    SELECT stream, count(*) AS turns, sum(input_tokens + output_tokens) AS tokens,
+        sum(cost_nanos) AS nanos
+    FROM executions GROUP BY stream
+), states AS (
+    SELECT s.*, CASE
+        WHEN s.mark <> '' THEN 'running'
+        ELSE coalesce((
+            SELECT CASE e.status WHEN 'running' THEN 'running' WHEN 'failed' THEN 'failed'
+                ELSE 'completed' END
+            FROM executions e WHERE e.stream = s.id ORDER BY e.seq_from DESC LIMIT 1
+        ), 'completed') END AS status
+    FROM streams s WHERE s.kind = 'session' AND s.last_seq > 0
+)
+SELECT
+    s.name AS id,
+    s.owner,
+    s.status,
+    strftime('%Y-%m-%dT%H:%M:%fZ', s.created_at / 1e9, 'unixepoch') AS started_at,
+    CASE WHEN s.status <> 'running'
+        THEN strftime('%Y-%m-%dT%H:%M:%fZ', s.updated_at / 1e9, 'unixepoch')
+    END AS completed_at,
+    coalesce(w.turns, 0) AS turns,
+    coalesce(w.tokens, 0) AS total_tokens,
+    round(coalesce(w.nanos, 0) / 1e9, 6) AS total_cost_usd
+FROM states s LEFT JOIN works w ON w.stream = s.id;
+CREATE VIEW agent_executions AS
+SELECT
+    e.id,
+    s.name AS collaboration_id,
+    e.agent,
+    e.model,
+    e.status,
+    e.input_tokens,
+    e.output_tokens,
+    e.latency_ms,
+    round(e.cost_nanos / 1e9, 6) AS cost_usd,
+    strftime('%Y-%m-%dT%H:%M:%fZ', e.started_at / 1e9, 'unixepoch') AS started_at,
+    strftime('%Y-%m-%dT%H:%M:%fZ', e.ended_at / 1e9, 'unixepoch') AS completed_at
+FROM executions e JOIN streams s ON s.id = e.stream;
+CREATE VIEW token_stream AS
+SELECT
+    x.id AS execution_id,
+    e.seq,
+    e.text AS token,
+    strftime('%Y-%m-%dT%H:%M:%fZ', e.created_at / 1e9, 'unixepoch') AS timestamp,
+    CASE WHEN s.owner = '' THEN json_array() ELSE json_array(s.owner) END AS sent_to
+FROM executions x
+JOIN streams s ON s.id = x.stream
+JOIN events e ON e.stream = x.stream AND e.seq >= x.seq_from
+    AND (x.ended_at IS NULL OR e.seq <= x.seq_to)
+WHERE e.text <> ''
+"""
+
+_PAGE: Final = 1000
+
+
+def _to_v2(connection: sqlite3.Connection) -> None:
+    run_script(connection, _V2)
+    for (stream,) in connection.execute("SELECT id FROM streams").fetchall():
+        _chain_up(connection, stream)
+    run_script(connection, _V2_VIEWS)
+
+
+def _chain_up(connection: sqlite3.Connection, stream: int) -> None:
+    """Give the events of a stream the links that they were written without."""
+    secret, last, seq = chain.new_secret(), chain.START, 0
+    while True:
+        rows = connection.execute(
+            "SELECT position, seq, type, schema_version, created_at, payload FROM events "
+            "WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (stream, seq, _PAGE),
+        ).fetchall()
+        links = []
+        for position, seq, kind, version, created_at, payload in rows:
+            content = chain.digest(secret, seq, payload, "")
+            last = chain.link(last, seq, kind, version, created_at, content)
+            links.append((last, position))
+        connection.executemany("UPDATE events SET link = ? WHERE position = ?", links)
+        if len(rows) < _PAGE:
+            break
+    connection.execute(
+        "UPDATE streams SET chain = ?, secret = ? WHERE id = ?", (last, secret, stream)
+    )
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_V1, _to_v2)
+"""What makes each version out of the one before; a new file runs them all."""
