@@ -179,28 +179,6 @@ async def test_a_client_that_stops_its_heartbeat_counts_as_gone(rig) -> None:
     assert caught.value.reason == "PEER_LOST"
 
 
-async def test_an_answer_under_way_when_the_process_ends_is_closed_by_the_next(rig) -> None:
-    rig.peers.router.say("one two three four five six", token_s=0.2)
-    async with rig.client() as client:
-        await client.say("count")
-        await client.until("response_text_delta")
-        session_id = client.session_id
-        last = client.record[-1].sequence
-    await rig.restart()
-    async with rig.client(session_id=session_id, resume_from_sequence=last) as back:
-        done = (await back.until("response_done")).response_done
-        assert done.stop_reason == common_pb2.STOP_REASON_INTERRUPTED
-        assert "SERVICE_UNAVAILABLE" in str(done.error)
-        await back.say("go on", item=2)
-        await back.finish()
-    heard = client.text() + back.text(client.of("response_started")[0].response_id)
-    assert [message.text for message in rig.peers.router.starts[-1].messages] == [
-        "count",
-        heard,
-        "go on",
-    ]
-
-
 async def test_everything_is_there_after_a_restart(rig) -> None:
     rig.peers.router.say("Hello Ada.")
     history = [{"role": "HISTORY_ROLE_USER", "text": "I am Ada"}]

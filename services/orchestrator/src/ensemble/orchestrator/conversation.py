@@ -54,6 +54,9 @@ class Answer:
     turn_id: str
     rounds: list[Round] = field(default_factory=lambda: [Round()])
     heard: int | None = None
+    asked: list[session_events_pb2.ResponseModelDone] = field(default_factory=list)
+    complete: bool = False
+    """Its text is whole: no model has anything to add."""
     _told: list[model_router_service_pb2.ChatMessage] | None = None
 
     @property
@@ -127,6 +130,14 @@ class Conversation:
         last = self._items[-1] if self._items else None
         return last if isinstance(last, Said) else None
 
+    @property
+    def answered_by_open(self) -> Said | None:
+        """What the open answer answers; None for what is said unasked."""
+        for item in reversed(self._items):
+            if isinstance(item, Said) and self._open and item.turn_id == self._open.turn_id:
+                return item
+        return None
+
     def create(self, seq: int, made: orchestrator_service_pb2.OpenSessionRequest) -> None:
         """Begin with what the session was made from."""
         self.session.config.CopyFrom(made.config)
@@ -149,6 +160,10 @@ class Conversation:
                 self._items.append(self._open)
             case "response_text_delta" if self._open:
                 self._open.add_text(event.response_text_delta.text)
+            case "response_model_done" if self._open:
+                self._open.asked.append(event.response_model_done)
+            case "response_text_done" if self._open:
+                self._open.complete = True
             case "response_tool_call" if self._open:
                 self._open.add_call(event.response_tool_call.call)
             case "response_tool_done" if self._open:
@@ -167,18 +182,23 @@ class Conversation:
             self.session.turn_count += 1
         self._open = None
 
-    def messages(self, instructions: str, limit: int) -> list[model_router_service_pb2.ChatMessage]:
+    def messages(
+        self, instructions: str, limit: int, *, carry_on: bool = False
+    ) -> list[model_router_service_pb2.ChatMessage]:
         """Return what a model is given, oldest first.
 
         Args:
             instructions: What it is told about itself where the session says nothing.
             limit: Messages of history at most; older ones are left out.
+            carry_on: Leave the open answer out: whoever carries it on knows how far it is.
         """
         # From the end, so that a long conversation costs no more than a short one.
         newest: list[model_router_service_pb2.ChatMessage] = []
         for item in reversed(self._items):
             if len(newest) >= limit:
                 break
+            if carry_on and item is self._open:
+                continue
             if isinstance(item, Answer):
                 newest.extend(reversed(item.messages()))
             elif item.text:

@@ -1,17 +1,22 @@
 """The turn loop: the model, the tools it asks for, and the model again."""
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from ensemble.core.errors import (
     EngineFailedError,
+    ModelUnavailableError,
     PeerLostError,
     ServiceUnavailableError,
     ToolFailedError,
 )
 from ensemble.orchestrator import usage as usages
+from ensemble.orchestrator.conversation import Answer
 from ensemble.orchestrator.phases import Phase
-from ensemble.orchestrator.response import Response, Verdict
+from ensemble.orchestrator.response import Response, Stage, Verdict
 from ensemble.orchestrator.tool_results import for_model
 from ensemble.orchestrator.tool_runner import ToolRunner
 from ensemble.v1 import (
@@ -22,8 +27,19 @@ from ensemble.v1 import (
     tool_server_service_pb2,
 )
 
+_ABSENT = (ServiceUnavailableError, PeerLostError, ModelUnavailableError)
+"""What a call ends with while its service is still starting, as after a loss of power."""
+
+_FIRST_PAUSE_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 0.5
+
 _BROKEN = (ServiceUnavailableError, PeerLostError, EngineFailedError)
 """A chat that ends like this is asked again once, going on from what was committed."""
+
+_OUTPUT = ("text_delta", "tool_call_delta", "tool_call_done")
+"""What a first output may be."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -33,6 +49,28 @@ class _Round:
     done: model_router_service_pb2.ChatDone = field(
         default_factory=model_router_service_pb2.ChatDone
     )
+    began: int = 0
+    first: int = 0
+    ended: int = 0
+    """Times of the call in nanoseconds, by a clock that only grows; 0 for not yet."""
+
+    def begin(self) -> None:
+        """A call of the model begins, the first one or another that goes on from its text."""
+        self.calls.clear()
+        self.began, self.first, self.ended = time.monotonic_ns(), 0, 0
+
+    def event(self, response_id: str) -> session_events_pb2.ServerEvent:
+        """Return what the record keeps of the call once it is complete."""
+        done = session_events_pb2.ResponseModelDone(
+            response_id=response_id,
+            stop_reason=self.done.stop_reason,
+            outcome=self.done.outcome,
+            usage=self.done.usage,
+            tool_calls=len(self.calls),
+        )
+        done.first_output.FromNanoseconds((self.first or self.ended) - self.began)
+        done.latency.FromNanoseconds(self.ended - self.began)
+        return session_events_pb2.ServerEvent(response_model_done=done)
 
 
 class ModelTurn:
@@ -40,10 +78,18 @@ class ModelTurn:
 
     Args:
         messages: What the model is given, the last one being what to answer.
+        begun: The answer as an earlier process left it: what is complete is not done again,
+            what was under way is asked once more.
     """
 
-    def __init__(self, messages: Sequence[model_router_service_pb2.ChatMessage]) -> None:
+    def __init__(
+        self,
+        messages: Sequence[model_router_service_pb2.ChatMessage],
+        begun: Answer | None = None,
+    ) -> None:
         self._messages = list(messages)
+        self._begun = begun
+        self._partial = ""
 
     async def __call__(self, response: Response) -> Verdict:
         """Ask the model and run its tools until it has answered.
@@ -52,33 +98,68 @@ class ModelTurn:
             EnsembleError: No model answered, or it asks for tools without end.
         """
         stage = response.stage
-        server_tools = await stage.peers.toolbox.specs()
+        usage = common_pb2.Usage()
+        if self._begun is not None:
+            for asked in self._begun.asked:
+                usages.add(usage, asked.usage)
+            if self._begun.asked and not asked.tool_calls:
+                return Verdict(asked.stop_reason, asked.outcome, usage)
+        server_tools = await self._specs(stage)
         client_tools = list(stage.config.client_tools)
         names = frozenset(tool.name for tool in client_tools)
         tools = client_tools + [tool for tool in server_tools if tool.name not in names]
         response.tools = runner = self._runner(response, names)
-        usage = common_pb2.Usage()
         used_ids: set[str] = set()
+        if self._begun is not None:
+            stage.phases.to(Phase.THINKING)
+            await self._carry_on(response, runner, self._begun, used_ids)
         for _ in range(stage.settings.tool_rounds + 1):
             stage.phases.to(Phase.THINKING)
             said = await self._ask(response, tools)
             usages.add(usage, said.done.usage)
             if not said.calls:
+                response.record(said.event(response.response_id), urgent=False)
                 return Verdict(said.done.stop_reason, said.done.outcome, usage)
             _make_unique(said.calls, used_ids)
-            results = await self._run_tools(response, runner, said.calls)
-            self._messages += [
-                model_router_service_pb2.ChatMessage(
-                    role=model_router_service_pb2.ROLE_ASSISTANT,
-                    text=said.text,
-                    tool_calls=said.calls,
-                ),
-                model_router_service_pb2.ChatMessage(
-                    role=model_router_service_pb2.ROLE_TOOL,
-                    tool_results=[for_model(result) for result in results],
-                ),
-            ]
+            results = await self._run_tools(response, runner, said)
+            self._add_round(said.text, said.calls, results)
         raise ToolFailedError("The model asked for tools again and again without an answer.")
+
+    def _add_round(
+        self,
+        text: str,
+        calls: Sequence[tool_pb2.ToolCall],
+        results: Sequence[tool_pb2.ToolResult],
+    ) -> None:
+        self._messages += [
+            model_router_service_pb2.ChatMessage(
+                role=model_router_service_pb2.ROLE_ASSISTANT, text=text, tool_calls=calls
+            ),
+            model_router_service_pb2.ChatMessage(
+                role=model_router_service_pb2.ROLE_TOOL,
+                tool_results=[for_model(result) for result in results],
+            ),
+        ]
+
+    async def _specs(self, stage: Stage) -> list[tool_pb2.ToolSpec]:
+        if self._begun is None:
+            return await stage.peers.toolbox.specs()
+        return await _once_there(stage.peers.toolbox.specs, stage.settings.resume_wait_s)
+
+    async def _carry_on(
+        self, response: Response, runner: ToolRunner, begun: Answer, used_ids: set[str]
+    ) -> None:
+        """Take over the rounds that are in the record, and run tools that have no result yet."""
+        for each in begun.rounds:
+            if not each.calls:
+                self._partial = each.text
+                return
+            used_ids.update(call.call_id for call in each.calls)
+            missing = [call for call in each.calls if call.call_id not in each.results]
+            if missing:
+                found = await self._finish_tools(response, runner, missing)
+                each.results.update((result.call_id, result) for result in found)
+            self._add_round(each.text, each.calls, [each.results[c.call_id] for c in each.calls])
 
     def _runner(self, response: Response, client_tools: frozenset[str]) -> ToolRunner:
         stage = response.stage
@@ -99,12 +180,18 @@ class ModelTurn:
         )
 
     async def _ask(self, response: Response, tools: Sequence[tool_pb2.ToolSpec]) -> _Round:
-        said = _Round()
+        said = _Round(text=self._partial)
+        begun, self._begun, self._partial = self._begun, None, ""
         try:
-            await self._chat(response, tools, said, attempt=1)
+            if begun is None:
+                await self._chat(response, tools, said, attempt=1)
+            else:
+                await _once_there(
+                    lambda: self._chat(response, tools, said, attempt=2),
+                    response.stage.settings.resume_wait_s,
+                )
         except _BROKEN:
             await response.stage.recorder.flush()
-            said.calls.clear()
             await self._chat(response, tools, said, attempt=2)
         return said
 
@@ -128,6 +215,7 @@ class ModelTurn:
         if attempt > 1:
             start.context.attempt = attempt
             start.context.purpose = common_pb2.PURPOSE_RESUME
+        said.begin()
         async with response.stage.peers.model.chat(start, patient=attempt > 1) as chat:
             async for event in chat:
                 if await self._take(response, said, event):
@@ -140,7 +228,10 @@ class ModelTurn:
         event: model_router_service_pb2.ChatResponse,
     ) -> bool:
         """Take in one event; True when it is the last."""
-        match event.WhichOneof("event"):
+        branch = event.WhichOneof("event")
+        if not said.first and branch in _OUTPUT:
+            said.first = time.monotonic_ns()
+        match branch:
             case "text_delta":
                 await self._say(response, said, event.text_delta)
             case "tool_call_done":
@@ -161,7 +252,7 @@ class ModelTurn:
             case "error":
                 await response.stage.send(session_events_pb2.ServerEvent(error=event.error))
             case "done":
-                said.done = event.done
+                said.done, said.ended = event.done, time.monotonic_ns()
                 return True
         return False
 
@@ -179,16 +270,26 @@ class ModelTurn:
         await response.say(text, delta.token_count)
 
     async def _run_tools(
-        self, response: Response, runner: ToolRunner, calls: Sequence[tool_pb2.ToolCall]
+        self, response: Response, runner: ToolRunner, said: _Round
     ) -> list[tool_pb2.ToolResult]:
-        for call in calls:
+        # Added at once, so that they are committed together: all of a model's calls or none.
+        for call in said.calls:
             event = session_events_pb2.ResponseToolCall(
                 response_id=response.response_id, call=call, executor=runner.executor(call)
             )
             response.record(session_events_pb2.ServerEvent(response_tool_call=event))
-        response.stage.phases.to(Phase.TOOLS)
+        response.record(said.event(response.response_id), urgent=False)
         # What changes the world is in the record before it happens.
         await response.stage.recorder.flush()
+        return await self._finish_tools(response, runner, said.calls)
+
+    async def _finish_tools(
+        self, response: Response, runner: ToolRunner, calls: Sequence[tool_pb2.ToolCall]
+    ) -> list[tool_pb2.ToolResult]:
+        response.stage.phases.to(Phase.TOOLS)
+        again = self._begun is not None
+        for call in calls if again else ():
+            runner.executor(call)
 
         def on_done(result: tool_pb2.ToolResult) -> None:
             event = session_events_pb2.ResponseToolDone(
@@ -196,7 +297,21 @@ class ModelTurn:
             )
             response.record(session_events_pb2.ServerEvent(response_tool_done=event))
 
-        return await runner.run(calls, on_done)
+        return await runner.run(calls, on_done, again=again)
+
+
+async def _once_there(call: Callable[[], Awaitable[T]], limit_s: float) -> T:
+    """Return what ``call`` returns, again and again while its service is still starting."""
+    loop = asyncio.get_running_loop()
+    end, pause = loop.time() + limit_s, _FIRST_PAUSE_S
+    while True:
+        try:
+            return await call()
+        except _ABSENT:
+            if loop.time() + pause > end:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
 def _make_unique(calls: Sequence[tool_pb2.ToolCall], used: set[str]) -> None:

@@ -9,7 +9,7 @@ import structlog
 from ensemble.core.errors import EnsembleError
 from ensemble.core.ids import new_id
 from ensemble.orchestrator import usage as usages
-from ensemble.orchestrator.conversation import Conversation
+from ensemble.orchestrator.conversation import Answer, Conversation
 from ensemble.orchestrator.phases import Phase, PhaseMachine
 from ensemble.orchestrator.ports import LanguageModel, Recognizer, Synthesizer
 from ensemble.orchestrator.record import OPEN, Recorder
@@ -82,24 +82,33 @@ class Response:
         stage: Its session.
         script: Makes its content.
         turn_id: Turn that it answers; empty for what is said unasked.
+        begun: The answer as an earlier process left it, to be carried on.
     """
 
-    def __init__(self, stage: Stage, script: Script, *, turn_id: str) -> None:
-        self.response_id = new_id("resp")
+    def __init__(
+        self, stage: Stage, script: Script, *, turn_id: str, begun: Answer | None = None
+    ) -> None:
+        self.response_id = begun.response_id if begun else new_id("resp")
         self.turn_id = turn_id
-        self.text = ""
+        self.text = begun.text if begun else ""
         self.stage = stage
         self._script = script
         self._stopped: common_pb2.StopReason | None = None
         self._aborted: EnsembleError | None = None
-        self._text_said = False
+        self._text_said = begun is not None and begun.complete
         self._settling = False
         self._work: asyncio.Task[Verdict] | None = None
         self._voice = self._make_voice()
         self._usage = common_pb2.Usage()
         self.tools: ToolRunner | None = None
-        started = session_events_pb2.ResponseStarted(response_id=self.response_id, turn_id=turn_id)
-        self.record(session_events_pb2.ServerEvent(response_started=started), mark=OPEN)
+        if begun is None:
+            started = session_events_pb2.ResponseStarted(
+                response_id=self.response_id, turn_id=turn_id
+            )
+            self.record(session_events_pb2.ServerEvent(response_started=started), mark=OPEN)
+        elif self._voice is not None and self.text:
+            # It is made once more from its beginning; the client says how far it has heard it.
+            self._voice.say(self.text)
 
     def _make_voice(self) -> Voice | None:
         config, settings = self.stage.config, self.stage.settings

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from ensemble.core.errors import (
+    ConflictError,
     EnsembleError,
     ResumeOutOfRangeError,
     ServiceUnavailableError,
@@ -16,12 +17,12 @@ from ensemble.core.errors import (
     UnexpectedMessageError,
 )
 from ensemble.core.ids import new_id
-from ensemble.eventlog import Append, EventLog
+from ensemble.eventlog import Append, EventLog, StreamKey
 from ensemble.orchestrator.conversation import Answer, Conversation
 from ensemble.orchestrator.model_turn import ModelTurn
 from ensemble.orchestrator.outbox import Outbox
 from ensemble.orchestrator.phases import Phase, PhaseMachine
-from ensemble.orchestrator.record import Recorder, decode, session_key
+from ensemble.orchestrator.record import OPEN, Recorder, decode, session_key
 from ensemble.orchestrator.response import Peers, Response, Script, Stage
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.turns import Turn, fixed_text
@@ -294,7 +295,8 @@ class Session:
             # Its end could not be written when it came to it.
             self.recorder.add(closing(left), mark="")
         if not turn.recorded:
-            self.recorder.add(turn.committed())
+            # What is to be answered is open from here on: a process that ends now owes an answer.
+            self.recorder.add(turn.committed(), mark=OPEN if turn.respond else None)
         if not turn.respond:
             turn.finish(None)
             return
@@ -312,8 +314,15 @@ class Session:
             messages.append(model_router_service_pb2.ChatMessage(role=user, text=turn.text))
         return messages
 
-    def _begin(self, script: Script, *, turn_id: str, turn: Turn | None = None) -> None:
-        self._live = response = Response(self.stage, script, turn_id=turn_id)
+    def _begin(
+        self,
+        script: Script,
+        *,
+        turn_id: str,
+        turn: Turn | None = None,
+        begun: Answer | None = None,
+    ) -> None:
+        self._live = response = Response(self.stage, script, turn_id=turn_id, begun=begun)
         if self.outbox is None:
             response.pause()
         self._living = self.spawn(self._live_through(response, script, turn), "respond")
@@ -349,6 +358,51 @@ class Session:
             self._turns.appendleft(turn)
         else:
             turn.finish(done, error)
+
+    async def take_up(self) -> None:
+        """Go on with what the process before this one left open.
+
+        What is finished is not done again; a call that was under way is made again once, going
+        on from what is committed. If the process that made it again was lost as well before
+        anything more was committed, the answer ends here.
+
+        Raises:
+            EnsembleError: The log cannot be used.
+        """
+        conversation = self.conversation
+        answer, said = conversation.open_answer, conversation.last_said
+        place = f"{self.session_id}/{conversation.session.last_sequence}"
+        try:
+            again = Append(StreamKey("resume", place), "resumed", b"", expected_seq=0)
+            await self.log.append([again])
+        except ConflictError:
+            if answer is not None:
+                self.recorder.add(closing(answer), mark="")
+                await self.recorder.flush()
+                return
+        if answer is None:
+            if said is not None:
+                turn = Turn(text=said.text, turn_id=said.turn_id, recorded=True)
+                turn.rejected = not said.text
+                self.submit(turn)
+            return
+        said = conversation.answered_by_open
+        if said is None:
+            # Said unasked: whoever was to hear it has it in the record.
+            self.recorder.add(closing(answer), mark="")
+            await self.recorder.flush()
+            return
+        turn = Turn(text=said.text, turn_id=said.turn_id, recorded=True)
+        script: Script
+        if said.text:
+            history = conversation.messages(
+                self.settings.instructions, self.settings.history_messages, carry_on=True
+            )
+            script = ModelTurn(history, begun=answer)
+        else:
+            rest = self.settings.apology[len(answer.text) :]
+            script = fixed_text("" if answer.complete else rest, common_pb2.OUTCOME_DECLINED)
+        self._begin(script, turn_id=answer.turn_id, turn=turn, begun=answer)
 
     # What the recorder and the response tell
 

@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ from ensemble.core.errors import (
     ConflictError,
     InvalidArgumentError,
     SessionNotFoundError,
+    UnexpectedMessageError,
     UnsupportedAudioFormatError,
 )
 from ensemble.core.ids import new_id
@@ -23,7 +25,7 @@ from ensemble.orchestrator.inputs import Inputs, accepted_key
 from ensemble.orchestrator.outbox import Outbox
 from ensemble.orchestrator.record import CREATED, OPEN, load, session_key
 from ensemble.orchestrator.response import Peers
-from ensemble.orchestrator.session import Session, closing
+from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.v1 import (
     common_pb2,
@@ -74,13 +76,26 @@ class Live:
     def detach(self, outbox: Outbox) -> None:
         """A client's stream ended; the session waits a while for it to come back."""
         if self.session.detach(outbox):
-            wait = self.session.settings.away_s
-            self._away = asyncio.get_running_loop().call_later(wait, self._give_up)
+            self.await_client()
+
+    def await_client(self) -> None:
+        """Give up what is under way unless a client attaches in time."""
+        wait = self.session.settings.away_s
+        self._away = asyncio.get_running_loop().call_later(wait, self._give_up)
 
     def _give_up(self) -> None:
         self._away = None
         self.session.interrupt(common_pb2.STOP_REASON_INTERRUPTED)
         self.session.spawn(self.inputs.close(), "stop-listening")
+
+    async def retire(self) -> None:
+        """End it for good: whoever is attached hears that there is no such session."""
+        outbox = self.session.outbox
+        if outbox is not None:
+            outbox.end(SessionNotFoundError(metadata={"sessionId": self.session.session_id}))
+            self.session.detach(outbox)
+        await self.inputs.close()
+        await self.close()
 
     async def close(self) -> None:
         """End it in this process; its record stays."""
@@ -104,6 +119,7 @@ class Sessions:
         self._settings = settings
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Live]] = {}
+        self._barred: set[str] = set()
 
     @property
     def live(self) -> Iterable[Live]:
@@ -168,18 +184,46 @@ class Sessions:
             SessionNotFoundError: There is none of this id, or it is somebody else's.
         """
         live = self._live.get(session_id)
-        if live is None:
+        if live is None and session_id not in self._barred:
             loading = self._loading.get(session_id)
             if loading is None:
                 loading = asyncio.create_task(self._load(session_id))
                 self._loading[session_id] = loading
                 loading.add_done_callback(lambda _: self._loading.pop(session_id, None))
             live = await asyncio.shield(loading)
-        if live.session.owner != str(owner):
+        if live is None or session_id in self._barred or live.session.owner != str(owner):
             raise SessionNotFoundError(metadata={"sessionId": session_id})
         if session_id in self._live:
             self._live.move_to_end(session_id)
         return live
+
+    def check_quiet(self, session_ids: Iterable[str]) -> None:
+        """Raise UnexpectedMessageError when an answer is under way in one of these."""
+        for session_id in session_ids:
+            live = self._live.get(session_id)
+            if live is not None and not live.session.is_quiet:
+                raise UnexpectedMessageError(
+                    "An answer is under way in this session; stop it or wait for its end.",
+                    metadata={"sessionId": session_id},
+                )
+
+    @asynccontextmanager
+    async def barred(self, session_id: str) -> AsyncIterator[None]:
+        """Take a session out of memory, and let nobody have it while inside.
+
+        Raises:
+            UnexpectedMessageError: An answer is under way in it.
+        """
+        self._barred.add(session_id)
+        try:
+            if (loading := self._loading.get(session_id)) is not None:
+                await asyncio.wait({loading})
+            self.check_quiet([session_id])
+            if (live := self._live.pop(session_id, None)) is not None:
+                await live.retire()
+            yield
+        finally:
+            self._barred.discard(session_id)
 
     async def describe(self, head: Head) -> session_pb2.Session:
         """Return a session as it stands, without keeping it in memory."""
@@ -208,20 +252,20 @@ class Sessions:
         return sessions, str(heads[size - 1].position) if more else ""
 
     async def recover(self) -> int:
-        """Close the answers that were under way when the process before this one ended.
+        """Go on with what was under way when the process before this one ended.
 
         Returns:
-            How many there were.
+            How many sessions had an answer under way, or a turn that waited for one.
         """
         recovered, before = 0, None
         while heads := await self._log.heads(
             "session", mark=OPEN, before=before, limit=_RECOVERED_AT_ONCE
         ):
-            await asyncio.gather(*(self._close_open(head) for head in heads))
+            await asyncio.gather(*(self._take_up(head) for head in heads))
             recovered += len(heads)
             before = heads[-1].position
         if recovered:
-            _LOG.info("answers_closed", count=recovered)
+            _LOG.info("answers_taken_up", count=recovered)
         return recovered
 
     async def close(self) -> None:
@@ -231,14 +275,10 @@ class Sessions:
         await asyncio.gather(*(live.close() for live in self._live.values()))
         self._live.clear()
 
-    async def _close_open(self, head: Head) -> None:
-        conversation = await load(self._log, head.stream.name)
-        if conversation is None or conversation.open_answer is None:
-            return
-        event = closing(conversation.open_answer)
-        event.created_at.GetCurrentTime()
-        done = Append(head.stream, "response_done", event.SerializeToString(), mark="")
-        await self._log.append([done])
+    async def _take_up(self, head: Head) -> None:
+        live = await self._load(head.stream.name)
+        live.await_client()
+        await live.session.take_up()
 
     async def _load(self, session_id: str) -> Live:
         head = await self._log.head(session_key(session_id))

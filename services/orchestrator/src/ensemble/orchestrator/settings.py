@@ -25,6 +25,8 @@ class OrchestratorSettings(msgspec.Struct, frozen=True, kw_only=True):
         tool_rounds: How often a model may ask for tools in one turn.
         sessions_in_memory: Conversations kept folded while nobody is attached to them.
         drain_s: How long clients have to leave when the process ends.
+        resume_wait_s: How long an answer that is taken up after a restart waits for peers that
+            are starting as well.
         peer_wait_s: How long a call waits for a peer that is just restarting.
     """
 
@@ -42,6 +44,7 @@ class OrchestratorSettings(msgspec.Struct, frozen=True, kw_only=True):
     tool_rounds: int = 8
     sessions_in_memory: int = 1024
     drain_s: float = 5.0
+    resume_wait_s: float = 30.0
     peer_wait_s: float = 2.0
 
     def log_path(self) -> Path:

@@ -120,12 +120,18 @@ class ToolRunner:
         self,
         calls: Sequence[tool_pb2.ToolCall],
         on_done: Callable[[tool_pb2.ToolResult], None],
+        *,
+        again: bool = False,
     ) -> list[tool_pb2.ToolResult]:
-        """Run ``calls`` at the same time; return their results in the order of the calls."""
+        """Run ``calls`` at the same time; return their results in the order of the calls.
+
+        ``again``: an earlier process may have begun them; their keys make sure that a tool
+        which has done its work does not do it twice.
+        """
 
         async def one(call: tool_pb2.ToolCall) -> tool_pb2.ToolResult:
             async with self._at_once:
-                result = await self._run(call)
+                result = await self._run(call, again)
             on_done(result)
             return result
 
@@ -133,12 +139,14 @@ class ToolRunner:
             running = [group.create_task(one(call)) for call in calls]
         return [task.result() for task in running]
 
-    async def _run(self, call: tool_pb2.ToolCall) -> tool_pb2.ToolResult:
+    async def _run(self, call: tool_pb2.ToolCall, again: bool) -> tool_pb2.ToolResult:
         limit = self._client_limit_s if call.call_id in self._asked else self._server_limit_s
         try:
             async with asyncio.timeout(limit):
                 if call.call_id in self._asked:
                     return await self._asked[call.call_id]
+                if again:
+                    return await self._call(call, attempt=2)
                 return await self._run_on_server(call)
         except TimeoutError:
             return failed(call.call_id, ToolTimeoutError())

@@ -78,6 +78,7 @@ class Voice:
         self._made_all = False
         self._step = asyncio.Event()
         self._sent = 0
+        self._skip = 0
         self._total = 0
         self._base = 0
         self._base_time = 0.0
@@ -117,6 +118,9 @@ class Voice:
 
     def resume(self, played: int | None) -> None:
         """Somebody is there again, who has heard ``played`` samples, or did not say."""
+        if played is not None and played > self._sent:
+            # An earlier process spoke so far: what is made again up to there is not sent.
+            self._skip = max(self._skip, played)
         heard = self._base if played is None else min(played, self._sent)
         while self._kept and self._kept[-1].end > heard:
             self._frames.appendleft(self._kept.pop())
@@ -215,6 +219,10 @@ class Voice:
 
     async def _play_one(self) -> None:
         frame = self._frames[0]
+        if frame.audio.offset_samples < self._skip and not self._pass_over(frame):
+            await self._synthesis_allows()
+            return
+        frame = self._frames[0]
         ahead = frame.end - self._lead - self._position()
         if ahead > 0:
             await self._next_step(ahead / self._rate)
@@ -234,8 +242,25 @@ class Voice:
         self._sent = frame.end
         await self._send(event)
         self._forget()
+        await self._synthesis_allows()
+
+    async def _synthesis_allows(self) -> None:
         if not self._made_all:
             await self._synthesis.allow(1)
+
+    def _pass_over(self, frame: _Frame) -> bool:
+        """Take a frame as heard; True if a part of it was not, which then comes first."""
+        if frame.end <= self._skip:
+            self._frames.popleft()
+            self._sent = self._base = frame.end
+            self._base_time = self._loop.time()
+            return False
+        rest = tts_service_pb2.SynthesizedAudio()
+        rest.CopyFrom(frame.audio)
+        rest.pcm = frame.audio.pcm[2 * (self._skip - frame.audio.offset_samples) :]
+        rest.offset_samples = self._skip
+        self._frames[0] = _Frame(rest, frame.granularity)
+        return True
 
     async def _next_step(self, limit: float | None) -> None:
         self._step.clear()
