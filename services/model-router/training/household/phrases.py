@@ -125,7 +125,8 @@ def roughened(text: str, rng: Random, *, question: bool, wrap: bool = True) -> s
             text = text.replace(long, short)
     words = text.split(" ")
     if rng.random() < 0.12:
-        words = [w for w in words if w not in _DROPPABLE or rng.random() < 0.4]
+        # A sentence of nothing but such words ("the") stays as it is.
+        words = [w for w in words if w not in _DROPPABLE or rng.random() < 0.4] or words
     for chance in (0.1, 0.03):
         if rng.random() < chance:
             at = rng.randrange(len(words))
