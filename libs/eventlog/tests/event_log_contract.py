@@ -1,12 +1,15 @@
 """What every event log does; each adapter's test module subclasses ``EventLogContract``."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from ensemble.core.errors import ConflictError
-from ensemble.eventlog import Append, EventLog, StreamKey
+from ensemble.core.errors import ConflictError, FencedOffError
+from ensemble.eventlog import Append, Erased, EventLog, Execution, StreamKey
 
 ONE = StreamKey("session", "one")
 TWO = StreamKey("session", "two")
@@ -21,7 +24,15 @@ async def payloads(log: EventLog, stream: StreamKey) -> list[bytes]:
 
 
 class EventLogContract:
-    """Subclasses give a ``log`` fixture: an empty, open log."""
+    """Subclasses give a ``log`` fixture, an empty, open log, and reach behind it."""
+
+    async def tamper(self, log: EventLog, sql: str) -> None:
+        """Run ``sql`` on the store of ``log``, past the log."""
+        raise AssertionError("given by the subclass")
+
+    async def query(self, log: EventLog, sql: str) -> Sequence[Sequence[Any]]:
+        """Return the rows that ``sql`` finds in the store of ``log``."""
+        raise AssertionError("given by the subclass")
 
     async def test_sequences_count_from_one_in_each_stream(self, log: EventLog) -> None:
         assert await log.append([event(ONE), event(ONE), event(TWO)]) == [1, 2, 1]
@@ -165,3 +176,188 @@ class EventLogContract:
             head = await log.head(key)
             assert head is not None
             assert head.last_seq == 3
+
+    async def test_text_is_kept_beside_the_payload(self, log: EventLog) -> None:
+        await log.append([event(ONE, b"p", text="Grüße, 世界"), event(ONE, b"q")])
+        assert [item.text for item in await log.read(ONE)] == ["Grüße, 世界", ""]
+        async with aclosing(log.tail(ONE)) as events:
+            assert (await anext(events)).text == "Grüße, 世界"
+
+    async def test_times_never_run_backwards_in_a_stream(self, log: EventLog) -> None:
+        for _ in range(20):
+            await log.append([event(ONE), event(TWO)])
+        times = [item.created_at for item in await log.read(ONE)]
+        assert times == sorted(times)
+
+    async def test_only_the_holder_appends_to_an_own_stream(self, log: EventLog) -> None:
+        assert await log.append([event(ONE, own=True), event(TWO)], fence=7) == [1, 1]
+        head, other = await log.head(ONE), await log.head(TWO)
+        assert head is not None
+        assert other is not None
+        assert (head.fence, other.fence) == (7, 0)
+        assert await log.append([event(ONE), event(TWO)], fence=7) == [2, 2]
+        for fence in (0, 6, 8):
+            with pytest.raises(FencedOffError):
+                await log.append([event(TWO), event(ONE)], fence=fence)
+        assert await log.append([event(TWO)]) == [3]
+        assert await log.append([event(ONE, own=True)], fence=7) == [3]
+
+    async def test_a_stream_that_is_there_is_not_taken_by_own(self, log: EventLog) -> None:
+        await log.append([event(ONE)])
+        await log.append([event(ONE, own=True)], fence=7)
+        head = await log.head(ONE)
+        assert head is not None
+        assert head.fence == 0
+
+    async def test_the_newest_snapshot_is_kept(self, log: EventLog) -> None:
+        assert await log.snapshot(ONE) is None
+        await log.append([event(ONE), event(ONE, snapshot=b"after two"), event(ONE)])
+        found = await log.snapshot(ONE)
+        assert found is not None
+        assert (found.seq, found.payload) == (2, b"after two")
+        await log.append([event(ONE, snapshot=b"after four")])
+        found = await log.snapshot(ONE)
+        assert found is not None
+        assert (found.seq, found.payload) == (4, b"after four")
+        with pytest.raises(ConflictError):
+            await log.append([event(ONE, snapshot=b"never"), event(TWO, expected_seq=9)])
+        assert (await log.snapshot(ONE)) == found
+
+    async def test_an_untouched_stream_is_intact(self, log: EventLog) -> None:
+        nothing = await log.audit(ONE)
+        assert (nothing.events, nothing.intact) == (0, True)
+        await log.append([event(ONE, b"%d" % n, text=f"n{n}") for n in range(5)])
+        before = await log.audit(ONE)
+        assert (before.events, before.erased, before.intact) == (5, 0, True)
+        await log.append([event(ONE), event(TWO)])
+        after = await log.audit(ONE)
+        assert (after.events, after.intact) == (6, True)
+        assert before.chain_head != after.chain_head
+        assert len(after.chain_head) == 32
+
+    async def test_an_append_that_failed_leaves_the_chain_whole(self, log: EventLog) -> None:
+        await log.append([event(ONE)])
+        with pytest.raises(ConflictError):
+            await log.append([event(ONE, b"lost"), event(TWO, expected_seq=9)])
+        await log.append([event(ONE)])
+        assert (await log.audit(ONE)).intact
+
+    @pytest.mark.parametrize(
+        ("sql", "bad"),
+        [
+            (
+                "UPDATE events SET payload = (SELECT payload FROM events WHERE seq = 1) "
+                "WHERE seq = 3",
+                3,
+            ),
+            ("UPDATE events SET text = 'never said' WHERE seq = 2", 2),
+            ("UPDATE events SET type = 'other' WHERE seq = 4", 4),
+            ("UPDATE events SET created_at = created_at + 1 WHERE seq = 5", 5),
+            ("DELETE FROM events WHERE seq = 1", 1),
+            ("DELETE FROM events WHERE seq = 3", 3),
+            ("DELETE FROM events WHERE seq = 5", 5),
+            ("UPDATE events SET link = (SELECT link FROM events WHERE seq = 1) WHERE seq = 2", 2),
+            ("UPDATE streams SET chain = (SELECT link FROM events WHERE seq = 4)", 5),
+            ("UPDATE events SET digest = link WHERE seq = 2", 2),
+        ],
+    )
+    async def test_an_audit_finds_what_was_changed(self, log: EventLog, sql: str, bad: int) -> None:
+        await log.append([event(ONE, b"payload %d" % n, text="said") for n in range(5)])
+        await self.tamper(log, sql)
+        found = await log.audit(ONE)
+        assert not found.intact
+        assert found.first_bad_seq == bad
+
+    async def test_an_erased_stream_is_empty_and_its_chain_still_holds(self, log: EventLog) -> None:
+        await log.append(
+            [event(ONE, b"secret", text="secret", owner="ada", snapshot=b"secret", mark="open")]
+        )
+        await log.append([event(ONE, b"more"), event(TWO, b"kept", owner="bob")])
+        before = await log.audit(ONE)
+        assert await log.erase([ONE, StreamKey("session", "absent")]) == Erased(1, 2)
+        events = await log.read(ONE)
+        assert [(e.seq, e.type, e.payload, e.text, e.erased) for e in events] == [
+            (1, "said", b"", "", True),
+            (2, "said", b"", "", True),
+        ]
+        assert await log.snapshot(ONE) is None
+        head = await log.head(ONE)
+        assert head is not None
+        assert (head.owner, head.last_seq) == ("", 2)
+        after = await log.audit(ONE)
+        assert (after.events, after.erased, after.intact) == (2, 2, True)
+        assert after.chain_head == before.chain_head
+        assert await payloads(log, TWO) == [b"kept"]
+        assert await log.erase([ONE]) == Erased(0, 0)
+
+    async def test_an_erased_stream_goes_on_and_can_be_erased_again(self, log: EventLog) -> None:
+        await log.append([event(ONE, b"first")])
+        await log.erase([ONE])
+        assert await log.append([event(ONE, b"second")]) == [2]
+        assert [(e.payload, e.erased) for e in await log.read(ONE)] == [
+            (b"", True),
+            (b"second", False),
+        ]
+        found = await log.audit(ONE)
+        assert (found.events, found.erased, found.intact) == (2, 1, True)
+        assert await log.erase([ONE]) == Erased(1, 1)
+        assert (await log.audit(ONE)).intact
+
+    async def test_tampering_with_an_erased_event_is_found(self, log: EventLog) -> None:
+        await log.append([event(ONE, b"a"), event(ONE, b"b")])
+        await log.erase([ONE])
+        await self.tamper(log, "UPDATE events SET text = 'never said' WHERE seq = 2")
+        assert (await log.audit(ONE)).first_bad_seq == 2
+
+    async def test_views_show_work_tokens_and_cost(self, log: EventLog) -> None:
+        work = Execution("r1", "assistant", "small")
+        done = Execution("r1", "assistant", "small", "completed", 12, 30, 450, Decimal("0.001234"))
+        await log.append([event(ONE, owner="ada", mark="open", text="what time is it")])
+        await log.append([event(ONE, mark="open", execution=work)])
+        await log.append([event(ONE, text="It is "), event(ONE, text="noon.")])
+        views = "SELECT id, owner, status, turns, total_tokens FROM collaborations"
+        assert [tuple(row) for row in await self.query(log, views)] == [
+            ("one", "ada", "running", 1, 0)
+        ]
+        await log.append([event(ONE, mark="", execution=done), event(ONE, text="not of it")])
+        await log.append([event(StreamKey("input", "one"))])
+        assert [tuple(row) for row in await self.query(log, views)] == [
+            ("one", "ada", "completed", 1, 42)
+        ]
+        ((id_, collaboration, agent, model, status, cost),) = await self.query(
+            log,
+            "SELECT id, collaboration_id, agent, model, status, cost_usd FROM agent_executions",
+        )
+        assert (id_, collaboration, agent, model, status) == (
+            "r1",
+            "one",
+            "assistant",
+            "small",
+            "completed",
+        )
+        assert float(cost) == pytest.approx(0.001234, abs=1e-9)
+        counts = await self.query(
+            log, "SELECT input_tokens, output_tokens, latency_ms FROM agent_executions"
+        )
+        assert [tuple(row) for row in counts] == [(12, 30, 450)]
+        tokens = await self.query(
+            log, "SELECT execution_id, seq, token FROM token_stream ORDER BY seq"
+        )
+        assert [tuple(row) for row in tokens] == [("r1", 3, "It is "), ("r1", 4, "noon.")]
+        for sql in (
+            "SELECT started_at, completed_at, total_cost_usd FROM collaborations",
+            "SELECT started_at, completed_at FROM agent_executions",
+            "SELECT timestamp, sent_to FROM token_stream",
+        ):
+            assert all(value is not None for row in await self.query(log, sql) for value in row)
+
+    async def test_failed_work_shows(self, log: EventLog) -> None:
+        await log.append([event(ONE, execution=Execution("r1"))])
+        await log.append([event(ONE, execution=Execution("r1", status="failed"))])
+        ((status,),) = await self.query(log, "SELECT status FROM collaborations")
+        assert status == "failed"
+
+    async def test_erasing_takes_the_words_out_of_the_views(self, log: EventLog) -> None:
+        await log.append([event(ONE, execution=Execution("r1")), event(ONE, text="secret")])
+        await log.erase([ONE])
+        assert list(await self.query(log, "SELECT token FROM token_stream")) == []

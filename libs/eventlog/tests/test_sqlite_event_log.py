@@ -6,8 +6,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from event_log_contract import ONE, TWO, EventLogContract, event, payloads
@@ -18,7 +20,7 @@ from ensemble.core.errors import (
     StorageLockedError,
     StorageUnavailableError,
 )
-from ensemble.eventlog import SqliteEventLog
+from ensemble.eventlog import EventLog, SqliteEventLog
 
 pytestmark = pytest.mark.contract
 
@@ -32,6 +34,18 @@ async def log(tmp_path: Path) -> AsyncIterator[SqliteEventLog]:
 
 class TestSqliteEventLog(EventLogContract):
     """Every behaviour of the port."""
+
+    @pytest.fixture(autouse=True)
+    def _file(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "log.db"
+
+    async def tamper(self, log: EventLog, sql: str) -> None:
+        with closing(sqlite3.connect(self.path)) as database, database:
+            database.execute(sql)
+
+    async def query(self, log: EventLog, sql: str) -> Sequence[Sequence[Any]]:
+        with closing(sqlite3.connect(self.path)) as database:
+            return database.execute(sql).fetchall()
 
 
 async def test_a_log_survives_its_closing(tmp_path: Path) -> None:
