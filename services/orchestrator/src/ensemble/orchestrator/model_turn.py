@@ -1,20 +1,18 @@
 """The turn loop: the model, the tools it asks for, and the model again."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
 
 from ensemble.core.errors import (
     EngineFailedError,
-    ModelUnavailableError,
     PeerLostError,
     ServiceUnavailableError,
     ToolFailedError,
 )
 from ensemble.orchestrator import usage as usages
 from ensemble.orchestrator.conversation import Answer
+from ensemble.orchestrator.patience import once_there
 from ensemble.orchestrator.phases import Phase
 from ensemble.orchestrator.response import Response, Stage, Verdict
 from ensemble.orchestrator.tool_results import for_model
@@ -27,19 +25,11 @@ from ensemble.v1 import (
     tool_server_service_pb2,
 )
 
-_ABSENT = (ServiceUnavailableError, PeerLostError, ModelUnavailableError)
-"""What a call ends with while its service is still starting, as after a loss of power."""
-
-_FIRST_PAUSE_S: Final = 0.02
-_LONGEST_PAUSE_S: Final = 0.5
-
 _BROKEN = (ServiceUnavailableError, PeerLostError, EngineFailedError)
 """A chat that ends like this is asked again once, going on from what was committed."""
 
 _OUTPUT = ("text_delta", "tool_call_delta", "tool_call_done")
 """What a first output may be."""
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -144,7 +134,7 @@ class ModelTurn:
     async def _specs(self, stage: Stage) -> list[tool_pb2.ToolSpec]:
         if self._begun is None:
             return await stage.peers.toolbox.specs()
-        return await _once_there(stage.peers.toolbox.specs, stage.settings.resume_wait_s)
+        return await once_there(stage.peers.toolbox.specs, stage.settings.resume_wait_s)
 
     async def _carry_on(
         self, response: Response, runner: ToolRunner, begun: Answer, used_ids: set[str]
@@ -186,7 +176,7 @@ class ModelTurn:
             if begun is None:
                 await self._chat(response, tools, said, attempt=1)
             else:
-                await _once_there(
+                await once_there(
                     lambda: self._chat(response, tools, said, attempt=2),
                     response.stage.settings.resume_wait_s,
                 )
@@ -298,20 +288,6 @@ class ModelTurn:
             response.record(session_events_pb2.ServerEvent(response_tool_done=event))
 
         return await runner.run(calls, on_done, again=again)
-
-
-async def _once_there(call: Callable[[], Awaitable[T]], limit_s: float) -> T:
-    """Return what ``call`` returns, again and again while its service is still starting."""
-    loop = asyncio.get_running_loop()
-    end, pause = loop.time() + limit_s, _FIRST_PAUSE_S
-    while True:
-        try:
-            return await call()
-        except _ABSENT:
-            if loop.time() + pause > end:
-                raise
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
 def _make_unique(calls: Sequence[tool_pb2.ToolCall], used: set[str]) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 import structlog
 
 from ensemble.core.errors import (
-    ConflictError,
     EnsembleError,
     ResumeOutOfRangeError,
     ServiceUnavailableError,
@@ -17,7 +16,7 @@ from ensemble.core.errors import (
     UnexpectedMessageError,
 )
 from ensemble.core.ids import new_id
-from ensemble.eventlog import Append, EventLog, StreamKey
+from ensemble.eventlog import Append, EventLog
 from ensemble.orchestrator.conversation import Answer, Conversation
 from ensemble.orchestrator.model_turn import ModelTurn
 from ensemble.orchestrator.outbox import Outbox
@@ -25,7 +24,7 @@ from ensemble.orchestrator.phases import Phase, PhaseMachine
 from ensemble.orchestrator.record import OPEN, Recorder, decode, session_key
 from ensemble.orchestrator.response import Peers, Response, Script, Stage
 from ensemble.orchestrator.settings import OrchestratorSettings
-from ensemble.orchestrator.turns import Turn, fixed_text
+from ensemble.orchestrator.turns import Turn, closing, fixed_text
 from ensemble.transport.context import deadline
 from ensemble.transport.status import to_status
 from ensemble.v1 import common_pb2, model_router_service_pb2, session_events_pb2, tool_pb2
@@ -37,17 +36,6 @@ _TURNS_LIMIT: Final = 16
 
 _UNASKED_LIMIT: Final = 16
 """Texts that wait to be said unasked; the oldest give way."""
-
-
-def closing(answer: Answer) -> session_events_pb2.ServerEvent:
-    """Return the end of an answer that was cut off with the process that made it."""
-    done = session_events_pb2.ResponseDone(
-        response_id=answer.response_id,
-        stop_reason=common_pb2.STOP_REASON_INTERRUPTED,
-        error=to_status(ServiceUnavailableError("The answer was cut off; ask again.")),
-    )
-    done.heard.end = len(answer.text)
-    return session_events_pb2.ServerEvent(response_done=done)
 
 
 class Input(Protocol):
@@ -280,7 +268,7 @@ class Session:
                 if not self._turns:
                     if self.hears_speech:
                         return
-                    self._begin(fixed_text(self._unasked.popleft()), turn_id="")
+                    self.begin(fixed_text(self._unasked.popleft()), turn_id="")
                     continue
                 if self._live is not None:
                     self._live.stop(common_pb2.STOP_REASON_INTERRUPTED)
@@ -303,7 +291,7 @@ class Session:
         script = turn.script
         if script is None and turn.rejected:
             script = fixed_text(self.settings.apology, common_pb2.OUTCOME_DECLINED)
-        self._begin(script or ModelTurn(self._messages(turn)), turn_id=turn.turn_id, turn=turn)
+        self.begin(script or ModelTurn(self._messages(turn)), turn_id=turn.turn_id, turn=turn)
 
     def _messages(self, turn: Turn) -> Sequence[model_router_service_pb2.ChatMessage]:
         messages = self.conversation.messages(
@@ -314,7 +302,7 @@ class Session:
             messages.append(model_router_service_pb2.ChatMessage(role=user, text=turn.text))
         return messages
 
-    def _begin(
+    def begin(
         self,
         script: Script,
         *,
@@ -322,6 +310,7 @@ class Session:
         turn: Turn | None = None,
         begun: Answer | None = None,
     ) -> None:
+        """Begin a response, or carry on with one that an earlier process began."""
         self._live = response = Response(self.stage, script, turn_id=turn_id, begun=begun)
         if self.outbox is None:
             response.pause()
@@ -358,51 +347,6 @@ class Session:
             self._turns.appendleft(turn)
         else:
             turn.finish(done, error)
-
-    async def take_up(self) -> None:
-        """Go on with what the process before this one left open.
-
-        What is finished is not done again; a call that was under way is made again once, going
-        on from what is committed. If the process that made it again was lost as well before
-        anything more was committed, the answer ends here.
-
-        Raises:
-            EnsembleError: The log cannot be used.
-        """
-        conversation = self.conversation
-        answer, said = conversation.open_answer, conversation.last_said
-        place = f"{self.session_id}/{conversation.session.last_sequence}"
-        try:
-            again = Append(StreamKey("resume", place), "resumed", b"", expected_seq=0)
-            await self.log.append([again])
-        except ConflictError:
-            if answer is not None:
-                self.recorder.add(closing(answer), mark="")
-                await self.recorder.flush()
-                return
-        if answer is None:
-            if said is not None:
-                turn = Turn(text=said.text, turn_id=said.turn_id, recorded=True)
-                turn.rejected = not said.text
-                self.submit(turn)
-            return
-        said = conversation.answered_by_open
-        if said is None:
-            # Said unasked: whoever was to hear it has it in the record.
-            self.recorder.add(closing(answer), mark="")
-            await self.recorder.flush()
-            return
-        turn = Turn(text=said.text, turn_id=said.turn_id, recorded=True)
-        script: Script
-        if said.text:
-            history = conversation.messages(
-                self.settings.instructions, self.settings.history_messages, carry_on=True
-            )
-            script = ModelTurn(history, begun=answer)
-        else:
-            rest = self.settings.apology[len(answer.text) :]
-            script = fixed_text("" if answer.complete else rest, common_pb2.OUTCOME_DECLINED)
-        self._begin(script, turn_id=answer.turn_id, turn=turn, begun=answer)
 
     # What the recorder and the response tell
 

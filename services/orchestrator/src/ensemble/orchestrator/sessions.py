@@ -27,6 +27,7 @@ from ensemble.orchestrator.record import CREATED, OPEN, load, session_key
 from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.orchestrator.taking_up import take_up
 from ensemble.v1 import (
     common_pb2,
     orchestrator_service_pb2,
@@ -278,7 +279,7 @@ class Sessions:
     async def _take_up(self, head: Head) -> None:
         live = await self._load(head.stream.name)
         live.await_client()
-        await live.session.take_up()
+        await take_up(live.session)
 
     async def _load(self, session_id: str) -> Live:
         head = await self._log.head(session_key(session_id))

@@ -3,9 +3,11 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from ensemble.core.errors import EnsembleError
+from ensemble.core.errors import EnsembleError, ServiceUnavailableError
 from ensemble.core.ids import new_id
+from ensemble.orchestrator.conversation import Answer
 from ensemble.orchestrator.response import Response, Script, Verdict
+from ensemble.transport.status import to_status
 from ensemble.v1 import common_pb2, session_events_pb2
 
 
@@ -75,3 +77,14 @@ def fixed_text(text: str, outcome: common_pb2.Outcome = common_pb2.OUTCOME_ANSWE
         return Verdict(outcome=outcome)
 
     return say
+
+
+def closing(answer: Answer) -> session_events_pb2.ServerEvent:
+    """Return the end of an answer that was cut off with the process that made it."""
+    done = session_events_pb2.ResponseDone(
+        response_id=answer.response_id,
+        stop_reason=common_pb2.STOP_REASON_INTERRUPTED,
+        error=to_status(ServiceUnavailableError("The answer was cut off; ask again.")),
+    )
+    done.heard.end = len(answer.text)
+    return session_events_pb2.ServerEvent(response_done=done)

@@ -1,0 +1,31 @@
+"""Waiting for services that start at the same time, as after a loss of power."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from ensemble.core.errors import ModelUnavailableError, PeerLostError, ServiceUnavailableError
+
+T = TypeVar("T")
+
+_ABSENT: Final = (ServiceUnavailableError, PeerLostError, ModelUnavailableError)
+_FIRST_PAUSE_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 0.5
+
+
+async def once_there(call: Callable[[], Awaitable[T]], limit_s: float) -> T:
+    """Return what ``call`` returns, which is made again while its service is not there.
+
+    Raises:
+        EnsembleError: What the call raised, for another reason or after ``limit_s`` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    end, pause = loop.time() + limit_s, _FIRST_PAUSE_S
+    while True:
+        try:
+            return await call()
+        except _ABSENT:
+            if loop.time() + pause > end:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_S)
