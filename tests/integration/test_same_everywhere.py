@@ -24,7 +24,7 @@ SCRIPT = (
 _VOLATILE = {
     "eventId", "createdAt", "causedByEventId", "sequence", "responseId", "turnId", "callId",
     "at", "sessionId", "tokenCount", "cachedInputTokens",
-    "createTime", "updateTime",
+    "createTime", "updateTime", "firstOutput", "latency",
 }  # fmt: skip
 
 

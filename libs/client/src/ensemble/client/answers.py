@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ensemble.v1 import common_pb2, session_events_pb2
+from ensemble.v1 import common_pb2, session_events_pb2, tool_pb2
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Answer:
         }
 
 
-def _parse(text: str) -> Any:
+def parse_json(text: str) -> Any:
+    """Return the value of ``text``, or the text itself where it is no JSON."""
     try:
         return json.loads(text)
     except ValueError:
@@ -104,7 +105,7 @@ class AnswerBuilder:
         elif kind == "response_tool_done":
             result = event.response_tool_done.result
             name, arguments = self._calls.get(result.call_id, ("", "null"))
-            self._tools.append(ToolUse(name, _parse(arguments), _result(result)))
+            self._tools.append(ToolUse(name, parse_json(arguments), tool_result(result)))
         elif kind == "notice":
             self._notices.append(event.notice.text)
         elif kind == "response_done":
@@ -124,10 +125,11 @@ class AnswerBuilder:
         )
 
 
-def _result(result: Any) -> Any:
+def tool_result(result: tool_pb2.ToolResult) -> Any:
+    """Return what a tool gave as a value; ``{"error": ..., "message": ...}`` when it failed."""
     if result.WhichOneof("outcome") == "error":
         return {"error": _reason(result.error), "message": result.error.message}
-    return _parse(result.result_json)
+    return parse_json(result.result_json)
 
 
 def _reason(status: Any) -> str:

@@ -5,12 +5,13 @@ from typing import Any
 
 import grpc.aio
 
-from ensemble.core.errors import DrainingError
+from ensemble.core.errors import DrainingError, InvalidArgumentError
 from ensemble.gateway import census
 from ensemble.gateway.failures import explain
 from ensemble.gateway.limits import RateLimit, StreamLimit
 from ensemble.gateway.ports import Peers
 from ensemble.gateway.relay import relay
+from ensemble.gateway.replay import replay
 from ensemble.transport import context as call_context
 from ensemble.v1 import (
     gateway_service_pb2,
@@ -23,6 +24,9 @@ from ensemble.v1 import (
 
 _UNARY_SECONDS = 5.0
 """Longest wait for the orchestrator's answer to a unary call."""
+
+_WHOLE_RECORD_SECONDS = 60.0
+"""The same for one that goes through whole records."""
 
 
 class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
@@ -122,6 +126,58 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
             sessions=answer.sessions, next_page_token=answer.next_page_token
         )
 
+    async def ReplaySession(
+        self,
+        request: gateway_service_pb2.ReplaySessionRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AsyncIterator[gateway_service_pb2.ReplaySessionResponse]:
+        """Send the record of a session."""
+        del context
+        if self._going_away is not None:
+            raise DrainingError
+        principal = _principal()
+        self._rate.check(principal)
+        with self._streams.hold(principal):
+            async for response in replay(
+                request,
+                self._orchestrator(),
+                leaving=lambda: self._going_away is not None,
+                silence=self._silence,
+            ):
+                yield response
+
+    async def VerifySession(
+        self,
+        request: gateway_service_pb2.VerifySessionRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> gateway_service_pb2.VerifySessionResponse:
+        """Check the record of a session."""
+        answer = await self._forward(
+            self._orchestrator().AuditRecord,
+            orchestrator_service_pb2.AuditRecordRequest(session_id=request.session_id),
+            timeout=_WHOLE_RECORD_SECONDS,
+        )
+        return gateway_service_pb2.VerifySessionResponse(audit=answer.audit)
+
+    async def EraseSessions(
+        self,
+        request: gateway_service_pb2.EraseSessionsRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> gateway_service_pb2.EraseSessionsResponse:
+        """Erase what was said in one session, or in all of the caller."""
+        if bool(request.session_id) == request.all:
+            raise InvalidArgumentError(
+                violations={"session_id": "name one session, or set `all` and name none"}
+            )
+        answer = await self._forward(
+            self._orchestrator().EraseRecords,
+            orchestrator_service_pb2.EraseRecordsRequest(session_id=request.session_id),
+            timeout=_WHOLE_RECORD_SECONDS,
+        )
+        return gateway_service_pb2.EraseSessionsResponse(
+            sessions=answer.sessions, events=answer.events
+        )
+
     async def GetStatus(
         self,
         request: gateway_service_pb2.GetStatusRequest,
@@ -132,10 +188,10 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         rows = [self._describe(), *await census.take(self._channels)]
         return gateway_service_pb2.GetStatusResponse(services=rows)
 
-    async def _forward(self, method: Any, request: Any) -> Any:
+    async def _forward(self, method: Any, request: Any, timeout: float = _UNARY_SECONDS) -> Any:
         self._rate.check(_principal())
         try:
-            return await method(request, timeout=_UNARY_SECONDS)
+            return await method(request, timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise explain(error) from error
 

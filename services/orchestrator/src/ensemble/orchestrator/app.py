@@ -9,6 +9,7 @@ from ensemble.orchestrator.adapters.speech import SttRecognizer, TtsSynthesizer
 from ensemble.orchestrator.adapters.tool_server import ToolServerTools
 from ensemble.orchestrator.adapters.world_model import WorldModelWorld
 from ensemble.orchestrator.notices import Notices
+from ensemble.orchestrator.records import Records
 from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.servicer import OrchestratorServicer
 from ensemble.orchestrator.sessions import Sessions
@@ -62,7 +63,7 @@ class OrchestratorService(Service):
         world = WorldModelWorld(self._channels.get("world-model"))
         self._notices = Notices(world, log, sessions)
         self._notices.start()
-        self._servicer.begin(sessions, self._notices)
+        self._servicer.begin(sessions, self._notices, Records(log, sessions))
 
     async def drain(self) -> None:
         """See ``Service.drain``."""

@@ -31,7 +31,7 @@ def session_key(session_id: str) -> StreamKey:
 
 
 def decode(event: Event) -> session_events_pb2.ServerEvent:
-    """Return a logged event as clients get it, the same each time."""
+    """Return a logged event as clients get it, the same each time; an erased one is empty."""
     if event.type == CREATED:
         made = orchestrator_service_pb2.OpenSessionRequest.FromString(event.payload)
         server_event = session_events_pb2.ServerEvent()
@@ -44,6 +44,8 @@ def decode(event: Event) -> session_events_pb2.ServerEvent:
         session.update_time.CopyFrom(server_event.created_at)
     else:
         server_event = session_events_pb2.ServerEvent.FromString(event.payload)
+        if event.erased:
+            server_event.created_at.FromNanoseconds(event.created_at)
     return _place(server_event, event.stream.name, event.seq)
 
 

@@ -18,13 +18,15 @@ from ensemble.core.errors import (
 )
 from ensemble.orchestrator.notices import Notices
 from ensemble.orchestrator.outbox import Outbox
+from ensemble.orchestrator.records import Records
 from ensemble.orchestrator.sessions import Live, Owner, Sessions
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.summary import summarise
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, trusted
-from ensemble.transport.heartbeat import watch
+from ensemble.transport.heartbeat import watch, with_heartbeats
 from ensemble.transport.streams import until_half_close
 from ensemble.v1 import (
+    common_pb2,
     orchestrator_service_pb2,
     orchestrator_service_pb2_grpc,
     session_events_pb2,
@@ -48,19 +50,20 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
     """
 
     def __init__(self, settings: OrchestratorSettings) -> None:
-        self._open: tuple[Sessions, Notices] | None = None
+        self._open: tuple[Sessions, Notices, Records] | None = None
         self._settings = settings
         self._draining = False
         self._leaving: set[asyncio.Task[None]] = set()
 
-    def begin(self, sessions: Sessions, notices: Notices) -> None:
+    def begin(self, sessions: Sessions, notices: Notices, records: Records) -> None:
         """Serve from now on.
 
         Args:
             sessions: The sessions of this process.
             notices: What falls due.
+            records: What the log holds of sessions.
         """
-        self._open = sessions, notices
+        self._open = sessions, notices, records
 
     @property
     def _sessions(self) -> Sessions:
@@ -73,6 +76,12 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         if self._open is None:
             raise ServiceUnavailableError("The orchestrator is still starting.")
         return self._open[1]
+
+    @property
+    def _records(self) -> Records:
+        if self._open is None:
+            raise ServiceUnavailableError("The orchestrator is still starting.")
+        return self._open[2]
 
     async def RunSession(
         self,
@@ -145,6 +154,30 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
             sessions=sessions, next_page_token=token
         )
 
+    async def ReadRecord(
+        self, request: orchestrator_service_pb2.ReadRecordRequest, context: Context
+    ) -> AsyncIterator[orchestrator_service_pb2.ReadRecordResponse]:
+        """Send the record of a session from its log."""
+        events = self._records.read(
+            _owner(), request.session_id, request.after_sequence, follow=request.follow
+        )
+        async with aclosing(with_heartbeats(events, _heartbeat)) as beating:
+            async for event in beating:
+                yield orchestrator_service_pb2.ReadRecordResponse(event=event)
+
+    async def AuditRecord(
+        self, request: orchestrator_service_pb2.AuditRecordRequest, context: Context
+    ) -> orchestrator_service_pb2.AuditRecordResponse:
+        """Check the hash chain of a session's record."""
+        audit = await self._records.audit(_owner(), request.session_id)
+        return orchestrator_service_pb2.AuditRecordResponse(audit=audit)
+
+    async def EraseRecords(
+        self, request: orchestrator_service_pb2.EraseRecordsRequest, context: Context
+    ) -> orchestrator_service_pb2.EraseRecordsResponse:
+        """Erase what was said in sessions."""
+        return await self._records.erase(_owner(), request.session_id)
+
     async def drain(self) -> None:
         """Tell every open stream that this orchestrator leaves, and take no new ones."""
         self._draining = True
@@ -199,6 +232,8 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         """Take in what the client sends, until it has nothing more to say or is gone."""
         try:
             async for request in until_half_close(_alive(requests)):
+                if not outbox.is_open:
+                    return
                 await live.inputs.handle(request.event, outbox)
             await live.inputs.finish()
             outbox.end()
@@ -207,6 +242,12 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         except Exception as exc:
             _LOG.info("client_gone", session_id=live.session.session_id, error=type(exc).__name__)
             outbox.end(PeerLostError())
+
+
+def _heartbeat() -> session_events_pb2.ServerEvent:
+    event = session_events_pb2.ServerEvent(heartbeat=common_pb2.Heartbeat())
+    event.heartbeat.sent_at.GetCurrentTime()
+    return event
 
 
 async def _alive(requests: Requests) -> Requests:

@@ -1,0 +1,130 @@
+"""What the log holds of sessions, for whom it belongs to: read, checked, erased."""
+
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import AsyncExitStack
+from typing import Final
+
+from ensemble.core.errors import SessionNotFoundError
+from ensemble.eventlog import Event, EventLog, StreamKey
+from ensemble.orchestrator.inputs import accepted_key
+from ensemble.orchestrator.record import decode, session_key
+from ensemble.orchestrator.sessions import Owner, Sessions
+from ensemble.v1 import orchestrator_service_pb2, session_events_pb2, session_pb2
+
+_PAGE: Final = 256
+_ERASED_AT_ONCE: Final = 100
+"""Sessions, or notices, that one transaction erases."""
+
+
+class Records:
+    """Serves the records of sessions without running them.
+
+    Args:
+        log: Where they are.
+        sessions: The sessions in memory.
+    """
+
+    def __init__(self, log: EventLog, sessions: Sessions) -> None:
+        self._log = log
+        self._sessions = sessions
+
+    async def read(
+        self, owner: Owner, session_id: str, after: int = 0, *, follow: bool = False
+    ) -> AsyncGenerator[session_events_pb2.ServerEvent, None]:
+        """Yield the events of a session's record after sequence ``after``.
+
+        Args:
+            owner: Who asks.
+            session_id: Which session.
+            after: Sequence before the first event that is wanted.
+            follow: Go on with events as they are committed; else end with the last one.
+
+        Raises:
+            SessionNotFoundError: There is none of this id, or it is somebody else's.
+        """
+        key = await self._own(owner, session_id)
+        if follow:
+            async for event in self._log.tail(key, after):
+                yield _committed(event)
+            return
+        while page := await self._log.read(key, after, _PAGE):
+            for event in page:
+                yield _committed(event)
+            after = page[-1].seq
+
+    async def audit(self, owner: Owner, session_id: str) -> session_pb2.SessionAudit:
+        """Check the hash chain of a session's record.
+
+        Raises:
+            SessionNotFoundError: There is none of this id, or it is somebody else's.
+        """
+        found = await self._log.audit(await self._own(owner, session_id))
+        return session_pb2.SessionAudit(
+            session_id=session_id,
+            intact=found.intact,
+            events=found.events,
+            erased=found.erased,
+            first_bad_sequence=found.first_bad_seq,
+            chain_head=found.chain_head,
+        )
+
+    async def erase(
+        self, owner: Owner, session_id: str = ""
+    ) -> orchestrator_service_pb2.EraseRecordsResponse:
+        """Erase one session, or all that the log holds of ``owner``.
+
+        Raises:
+            SessionNotFoundError: There is none of this id, or it is somebody else's.
+            UnexpectedMessageError: An answer is under way in one of them; nothing is erased.
+        """
+        if session_id:
+            await self._own(owner, session_id)
+            return await self._erase_sessions([session_id])
+        # Notices belong to a person wherever they were made, so they carry no tenant.
+        notices = await self._names("notice", owner.principal)
+        sessions = await self._names("session", str(owner))
+        erased = await self._erase_sessions(sessions)
+        for some in _chunks(notices):
+            gone = await self._log.erase([StreamKey("notice", name) for name in some])
+            erased.events += gone.events
+        return erased
+
+    async def _erase_sessions(
+        self, session_ids: list[str]
+    ) -> orchestrator_service_pb2.EraseRecordsResponse:
+        erased = orchestrator_service_pb2.EraseRecordsResponse(sessions=len(session_ids))
+        async with AsyncExitStack() as held:
+            # All of them first: a session that is busy keeps the others as they are, too.
+            self._sessions.check_quiet(session_ids)
+            for session_id in session_ids:
+                await held.enter_async_context(self._sessions.barred(session_id))
+            for some in _chunks(session_ids):
+                keys = [key(each) for each in some for key in (session_key, accepted_key)]
+                erased.events += (await self._log.erase(keys)).events
+        return erased
+
+    async def _names(self, kind: str, owner: str) -> list[str]:
+        names: list[str] = []
+        before = None
+        while heads := await self._log.heads(kind, owner=owner, before=before, limit=_PAGE):
+            names += [head.stream.name for head in heads]
+            before = heads[-1].position
+        return names
+
+    async def _own(self, owner: Owner, session_id: str) -> StreamKey:
+        key = session_key(session_id)
+        head = await self._log.head(key)
+        if head is None or head.owner != str(owner):
+            raise SessionNotFoundError(metadata={"sessionId": session_id})
+        return key
+
+
+def _committed(event: Event) -> session_events_pb2.ServerEvent:
+    server_event = decode(event)
+    server_event.created_at.FromNanoseconds(event.created_at)
+    return server_event
+
+
+def _chunks(names: list[str]) -> Iterator[Iterable[str]]:
+    for start in range(0, len(names), _ERASED_AT_ONCE):
+        yield names[start : start + _ERASED_AT_ONCE]
