@@ -268,6 +268,16 @@ class EventLogContract:
         assert not found.intact
         assert found.first_bad_seq == bad
 
+    async def test_an_audit_finds_an_event_too_many(self, log: EventLog) -> None:
+        await log.append([event(ONE, b"%d" % n) for n in range(3)])
+        await self.tamper(
+            log,
+            "UPDATE streams SET last_seq = 2, chain = (SELECT link FROM events WHERE seq = 2)",
+        )
+        assert (await log.audit(ONE)).first_bad_seq == 3
+        await self.tamper(log, "UPDATE events SET type = 'forged' WHERE seq = 3")
+        assert (await log.audit(ONE)).first_bad_seq == 3
+
     async def test_an_erased_stream_is_empty_and_its_chain_still_holds(self, log: EventLog) -> None:
         await log.append(
             [event(ONE, b"secret", text="secret", owner="ada", snapshot=b"secret", mark="open")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,6 +107,37 @@ async def test_a_flipped_bit_is_never_taken_for_what_was_said(
     assert (await log.audit(TWO)).intact
     assert [item.seq for item in await log.read(ONE, limit=1)] == [1]
     assert [item.seq for item in await log.read(ONE, after=2)] == [3]
+    await log.close()
+
+
+async def test_a_damaged_snapshot_counts_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    log = await SqliteEventLog.open(path)
+    await log.append([event(ONE, snapshot=b"state after one")])
+    await log.close()
+    _flip(path, path.read_bytes().index(b"state after one"))
+    log = await SqliteEventLog.open(path)
+    assert await log.snapshot(ONE) is None
+    await log.append([event(ONE, snapshot=b"state after two")])
+    found = await log.snapshot(ONE)
+    assert found is not None
+    assert (found.seq, found.payload) == (2, b"state after two")
+    await log.close()
+
+
+async def test_an_erasure_waits_for_a_reader_of_the_wal(tmp_path: Path) -> None:
+    log = await SqliteEventLog.open(tmp_path / "log.db")
+    await log.append([event(ONE, b"the secret of ada")])
+    reader = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchall()
+    erasing = asyncio.create_task(log.erase([ONE]))
+    while not (await log.read(ONE))[0].erased:
+        await asyncio.sleep(0.01)
+    assert await log.append([event(TWO)]) == [1]
+    reader.close()
+    assert (await erasing).events == 1
+    assert b"the secret of ada" not in (tmp_path / "log.db-wal").read_bytes()
     await log.close()
 
 

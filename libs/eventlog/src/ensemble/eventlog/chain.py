@@ -56,6 +56,7 @@ class ChainCheck:
         self._erased = 0
         self._first = seq
         self._seq = seq
+        self._broken = False
 
     @property
     def next_seq(self) -> int:
@@ -79,11 +80,13 @@ class ChainCheck:
             erased: Digest that stands for the content; None while the content is there.
             stored: The event's link.
         """
+        self._broken = True
         if seq != self.next_seq or (erased is not None and (payload or text)):
             return False
         content = digest(self._secret, seq, payload, text) if erased is None else erased
         if link(self._previous, seq, type_, schema_version, created_at, content) != stored:
             return False
+        self._broken = False
         self._previous, self._seq = stored, seq
         self._erased += erased is not None
         return True
@@ -95,11 +98,9 @@ class ChainCheck:
             last_seq: Last event that the stream says to have.
             chain_head: Link that the stream says to end with.
         """
-        whole = self._seq == last_seq and self._previous == chain_head
-        if whole:
-            bad = 0
-        elif self._seq == last_seq:
-            bad = max(last_seq, 1)
+        ended = self._seq == last_seq and not self._broken
+        if ended:
+            bad = 0 if self._previous == chain_head else max(last_seq, 1)
         else:
-            bad = self.next_seq
+            bad = min(self.next_seq, last_seq + 1)
         return Audit(self._seq - self._first, self._erased, bad, chain_head)

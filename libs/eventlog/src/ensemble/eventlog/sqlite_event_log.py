@@ -1,12 +1,13 @@
 """The log in one SQLite file: the embedded default."""
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from ensemble.core.errors import StorageCorruptError, StorageUnavailableError
 from ensemble.eventlog import sqlite_reads
@@ -28,6 +29,8 @@ from ensemble.eventlog.sqlite_schema import MIGRATIONS
 from ensemble.eventlog.sqlite_writes import StreamWriter, Written
 
 T = TypeVar("T")
+
+_CHECKPOINT_TRIES: Final = 20
 
 
 class SqliteEventLog(EventLog):
@@ -146,7 +149,11 @@ class SqliteEventLog(EventLog):
         return await asyncio.to_thread(run)
 
     async def erase(self, streams: Sequence[StreamKey]) -> Erased:
-        """See ``EventLog.erase``; each stream is erased in a transaction of its own."""
+        """See ``EventLog.erase``; each stream is erased in a transaction of its own.
+
+        Raises:
+            StorageUnavailableError: A reader held on to what was there before; erase again.
+        """
         done = [
             await self._writer.submit(
                 lambda connection, stream=stream: self._streams.erase(  # type: ignore[misc]
@@ -156,9 +163,27 @@ class SqliteEventLog(EventLog):
             for stream in streams
         ]
         if done:
-            # Until a checkpoint the write-ahead log still has what the pages said before.
-            await self._select(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            await self._empty_wal()
         return Erased(sum(one.streams for one in done), sum(one.events for one in done))
+
+    async def _empty_wal(self) -> None:
+        """Until a checkpoint the write-ahead log has what the pages said before."""
+
+        def run() -> bool:
+            with contextlib.closing(self._file.connect(read_only=True)) as connection:
+                # While it waits for readers, nobody can write.
+                connection.execute("PRAGMA busy_timeout = 250")
+                checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)"
+                busy, *_ = self._translated(lambda: connection.execute(checkpoint).fetchone())
+                return not busy
+
+        for _ in range(_CHECKPOINT_TRIES):
+            if await asyncio.to_thread(run):
+                return
+            await asyncio.sleep(0.25)
+        raise StorageUnavailableError(
+            f"{self._file.path} is being read: what was erased is still in its -wal file."
+        )
 
     async def _select(self, work: Callable[[sqlite3.Connection], T]) -> T:
         self._refuse_if_closed()

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Final
 
-from ensemble.eventlog.chain import START, ChainCheck
+from ensemble.eventlog.chain import START, ChainCheck, digest
 from ensemble.eventlog.event_log import Audit, Event, Head, Snapshot, StreamKey
 
 _SELECT_HEAD: Final = (
@@ -36,7 +36,7 @@ def read(connection: sqlite3.Connection, stream: StreamKey, after: int, limit: i
     """
     rows = connection.execute(
         _SELECT_EVENTS, (stream.kind, stream.name, after, limit + (after > 0))
-    )
+    ).fetchall()
     events: list[Event] = []
     check: ChainCheck | None = None
     for secret, seq, type_, version, at, payload, text, erased, link in rows:
@@ -88,13 +88,16 @@ def _head(row: tuple[str, str, str, str, int, int, int, int, int]) -> Head:
 
 
 def snapshot(connection: sqlite3.Connection, stream: StreamKey) -> Snapshot | None:
-    """See ``EventLog.snapshot``."""
+    """See ``EventLog.snapshot``. A damaged one counts as none: the events say the same."""
     row = connection.execute(
-        "SELECT seq, payload FROM snapshots "
-        "WHERE stream = (SELECT id FROM streams WHERE kind = ? AND name = ?)",
+        "SELECT s.secret, p.seq, p.payload, p.digest FROM snapshots p JOIN streams s "
+        "ON s.id = p.stream WHERE s.kind = ? AND s.name = ?",
         (stream.kind, stream.name),
     ).fetchone()
-    return Snapshot(*row) if row else None
+    if not row:
+        return None
+    secret, seq, payload, stored = row
+    return Snapshot(seq, payload) if digest(secret, seq, payload, "") == stored else None
 
 
 def audit(connection: sqlite3.Connection, stream: StreamKey) -> Audit:

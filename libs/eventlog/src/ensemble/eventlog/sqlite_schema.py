@@ -48,7 +48,8 @@ ALTER TABLE events ADD COLUMN digest BLOB;
 CREATE TABLE snapshots (
     stream INTEGER PRIMARY KEY REFERENCES streams (id),
     seq INTEGER NOT NULL,
-    payload BLOB NOT NULL
+    payload BLOB NOT NULL,
+    digest BLOB NOT NULL
 ) STRICT;
 CREATE TABLE executions (
     id TEXT PRIMARY KEY,

@@ -99,9 +99,10 @@ class StreamWriter:
             if item.execution is not None:
                 _put_execution(connection, state.id, seq, at, item.execution)
             if item.snapshot is not None:
+                proof = chain.digest(state.secret, seq, item.snapshot, "")
                 execute(
-                    "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)",
-                    (state.id, seq, item.snapshot),
+                    "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)",
+                    (state.id, seq, item.snapshot, proof),
                 )
             events.append(
                 Event(
