@@ -15,6 +15,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES
+from ensemble.launcher.record_arguments import add_explain, add_sessions
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -85,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     talk.add_argument("--real-time", action="store_true", help="feed it as fast as it was spoken")
     talk.add_argument("--session", default="", metavar="ID", help="go on with this session")
     _add_json(talk)
+
+    add_sessions(command("sessions", "list, show, export, replay, verify or erase conversations"))
+    add_explain(
+        command("explain", "show what each turn took: models, tools, tokens, cost, waiting")
+    )
 
     _add_json(command("status", "show how each service is"))
     _add_json(command("doctor", "show what is missing on this machine and how to get it"))
