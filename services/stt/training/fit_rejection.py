@@ -25,7 +25,7 @@ from stt_training.served_tools import served_tools
 
 from ensemble.stt.rejection import FEATURES, Rejection, Vector, expand
 
-_FALSE_ACCEPTS = 0.025
+_FALSE_ACCEPTS = 0.04
 _STRENGTH = 3.0
 _FOLDS = 5
 _WEIGHTS = Path(__file__).parents[1] / "src/ensemble/stt/rejection.json"

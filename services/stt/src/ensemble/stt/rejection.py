@@ -24,8 +24,6 @@ FEATURES: Final = (
 )  # fmt: skip
 """What an utterance is judged by, in the order of ``features``."""
 
-# The grammar's scores are kept finer than those of the free sounds, by this factor.
-_COMMAND_SCALE: Final = 1024.0
 _STRETCH: Final = 20
 _LIMIT: Final = 4.0
 
@@ -40,7 +38,7 @@ def features(hypothesis: Hypothesis) -> Vector:
     segments = _within(hypothesis.segments, start, length)
     free = _within(hypothesis.rival, start, length)
     words = [part for part in segments if part.text]
-    command = _by_frame(segments, length) / _COMMAND_SCALE
+    command = _by_frame(segments, length)
     rival = _by_frame(free, length)
     fit = command - rival
     spoken = np.zeros(length, bool)

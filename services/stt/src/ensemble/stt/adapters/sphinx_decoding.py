@@ -23,6 +23,13 @@ _SOUND_BEAM: Final = 1e-70
 _WORD_BEAM: Final = 1e-50
 # Natural logarithm of the base of the engine's own logarithms.
 _LOGARITHM: Final = math.log(1.0001)
+# Bytes that the engine is handed at a time, 10 ms: it holds the interpreter while it works, and
+# with more at once (speech that was held back until its loudness was known) everything else in
+# the process would stand still.
+_SLICE: Final = 320
+# Cepstral mean of ordinary speech. The engine's own is nothing beyond the second value, and has
+# it take vowels for others: of 90 commands 78 % were exact with that, 83 % with this.
+_MEAN: Final = "41,-5.29,-0.12,5.09,2.48,-4.07,-1.37,-1.78,-5.08,-2.05,-6.45,-1.42,1.17"
 _KEPT: Final = 4
 """Idle pairs that are kept for the next utterances; making one takes about 50 ms."""
 
@@ -33,7 +40,6 @@ class Decoding:
     def __init__(self, command: Any, rival: Any) -> None:
         self._decoders = (command, rival)
         self._command, self._rival = command, rival
-        self._mean: str = command.get_cmn()
         self._under_way = False
 
     def start(self) -> None:
@@ -42,14 +48,15 @@ class Decoding:
             if self._under_way:
                 decoder.end_utt()
             # The running mean of the last speaker would spoil the first words of this one.
-            decoder.set_cmn(self._mean)
+            decoder.set_cmn(_MEAN)
             decoder.start_utt()
         self._under_way = True
 
     def push(self, pcm: bytes) -> None:
         """Take 16 kHz samples of 16 bits."""
-        for decoder in self._decoders:
-            decoder.process_raw(pcm)
+        for start in range(0, len(pcm), _SLICE):
+            for decoder in self._decoders:
+                decoder.process_raw(pcm[start : start + _SLICE])
 
     def so_far(self) -> list[str]:
         """Return the words up to now."""
@@ -79,10 +86,6 @@ def _segments(decoder: Any) -> tuple[HeardWord, ...]:
         )
         for segment in decoder.seg()
     )
-
-
-def _is_silence(word: str) -> bool:
-    return word == "SIL" or word[0] in "<[+"
 
 
 class Decoders:
@@ -140,6 +143,8 @@ class Decoders:
                     pbeam=_SOUND_BEAM,
                     wbeam=_WORD_BEAM,
                     silprob=_SILENCE_PROBABILITY,
+                    # Its search of the lattice holds the interpreter for up to seconds.
+                    bestpath=False,
                     loglevel="FATAL",
                 )
                 for _ in range(2)
