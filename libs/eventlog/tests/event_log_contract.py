@@ -313,6 +313,17 @@ class EventLogContract:
         assert await log.erase([ONE]) == Erased(1, 1)
         assert (await log.audit(ONE)).intact
 
+    async def test_a_long_stream_is_erased_whole_while_others_go_on(self, log: EventLog) -> None:
+        for _ in range(5):
+            await log.append([event(ONE, b"x", owner="ada") for _ in range(500)])
+        erasing = asyncio.create_task(log.erase([ONE]))
+        for number in range(20):
+            assert await log.append([event(TWO)]) == [number + 1]
+        assert await erasing == Erased(1, 2500)
+        found = await log.audit(ONE)
+        assert (found.events, found.erased, found.intact) == (2500, 2500, True)
+        assert not any(await payloads(log, ONE))
+
     async def test_tampering_with_an_erased_event_is_found(self, log: EventLog) -> None:
         await log.append([event(ONE, b"a"), event(ONE, b"b")])
         await log.erase([ONE])

@@ -26,7 +26,7 @@ from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.sqlite_file import SqliteFile, translate
 from ensemble.eventlog.sqlite_ownership import SqliteOwnership
 from ensemble.eventlog.sqlite_schema import MIGRATIONS
-from ensemble.eventlog.sqlite_writes import StreamWriter, Written
+from ensemble.eventlog.sqlite_writes import ERASE_PAGE, StreamWriter, Written
 
 T = TypeVar("T")
 
@@ -149,22 +149,29 @@ class SqliteEventLog(EventLog):
         return await asyncio.to_thread(run)
 
     async def erase(self, streams: Sequence[StreamKey]) -> Erased:
-        """See ``EventLog.erase``; each stream is erased in a transaction of its own.
+        """See ``EventLog.erase``. Long streams are erased in several transactions: what was
+        cut off half way is completed by erasing again.
 
         Raises:
             StorageUnavailableError: A reader held on to what was there before; erase again.
         """
-        done = [
-            await self._writer.submit(
-                lambda connection, stream=stream: self._streams.erase(  # type: ignore[misc]
-                    connection, stream
+        counts = [await self._erase(stream) for stream in streams]
+        if counts:
+            await self._empty_wal()
+        return Erased(sum(1 for count in counts if count), sum(counts))
+
+    async def _erase(self, stream: StreamKey) -> int:
+        total = after = 0
+        while True:
+            erased = await self._writer.submit(
+                lambda connection, after=after: self._streams.erase(  # type: ignore[misc]
+                    connection, stream, after
                 )
             )
-            for stream in streams
-        ]
-        if done:
-            await self._empty_wal()
-        return Erased(sum(one.streams for one in done), sum(one.events for one in done))
+            total += len(erased)
+            if len(erased) < ERASE_PAGE:
+                return total
+            after = erased[-1]
 
     async def _empty_wal(self) -> None:
         """Until a checkpoint the write-ahead log has what the pages said before."""

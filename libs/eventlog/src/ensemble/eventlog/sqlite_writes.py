@@ -8,12 +8,14 @@ from typing import Final
 
 from ensemble.core.errors import ConflictError, FencedOffError
 from ensemble.eventlog import chain
-from ensemble.eventlog.event_log import Append, Erased, Event, Execution, StreamKey
+from ensemble.eventlog.event_log import Append, Event, Execution, StreamKey
 
 _KNOWN_STREAMS: Final = 4096
 """Streams whose state the writer remembers, so that an append reads nothing."""
 
-_PAGE: Final = 1000
+ERASE_PAGE: Final = 1000
+"""Events that are erased in one transaction, so that appends need not wait for long."""
+
 _NANOS: Final = 1_000_000_000
 
 
@@ -159,35 +161,35 @@ class StreamWriter:
             )
         return state
 
-    def erase(self, connection: sqlite3.Connection, stream: StreamKey) -> Erased:
-        """Erase the content of one stream; see ``EventLog.erase``."""
+    def erase(self, connection: sqlite3.Connection, stream: StreamKey, after: int) -> list[int]:
+        """Erase the content of up to ``ERASE_PAGE`` events of a stream with ``seq`` > ``after``
+        and return their ``seq``.
+
+        Fewer than a page are the last: with them go secret, owner and snapshot.
+        """
         self.forget(stream)
         row = connection.execute(
             "SELECT id, secret FROM streams WHERE kind = ? AND name = ?", (stream.kind, stream.name)
         ).fetchone()
         if not row:
-            return Erased(0, 0)
+            return []
         id_, secret = row
-        after = erased = 0
-        while True:
-            rows = connection.execute(
-                "SELECT position, seq, payload, text FROM events "
-                "WHERE stream = ? AND seq > ? AND digest IS NULL ORDER BY seq LIMIT ?",
-                (id_, after, _PAGE),
-            ).fetchall()
-            if not rows:
-                break
-            connection.executemany(
-                "UPDATE events SET digest = ?, payload = x'', text = '' WHERE position = ?",
-                [
-                    (chain.digest(secret, seq, payload, text), position)
-                    for position, seq, payload, text in rows
-                ],
-            )
-            after, erased = rows[-1][1], erased + len(rows)
-        connection.execute("UPDATE streams SET owner = '', secret = x'' WHERE id = ?", (id_,))
-        connection.execute("DELETE FROM snapshots WHERE stream = ?", (id_,))
-        return Erased(1 if erased else 0, erased)
+        rows = connection.execute(
+            "SELECT position, seq, payload, text FROM events "
+            "WHERE stream = ? AND seq > ? AND digest IS NULL ORDER BY seq LIMIT ?",
+            (id_, after, ERASE_PAGE),
+        ).fetchall()
+        connection.executemany(
+            "UPDATE events SET digest = ?, payload = x'', text = '' WHERE position = ?",
+            [
+                (chain.digest(secret, seq, payload, text), position)
+                for position, seq, payload, text in rows
+            ],
+        )
+        if len(rows) < ERASE_PAGE:
+            connection.execute("UPDATE streams SET owner = '', secret = x'' WHERE id = ?", (id_,))
+            connection.execute("DELETE FROM snapshots WHERE stream = ?", (id_,))
+        return [seq for _, seq, _, _ in rows]
 
 
 def make_stream(
