@@ -12,6 +12,7 @@ from ensemble.eventlog.event_log import (
     StreamKey,
 )
 from ensemble.eventlog.ownership import Instance, Ownership, Peer
+from ensemble.eventlog.postgres_event_log import PostgresEventLog
 from ensemble.eventlog.sqlite_event_log import SqliteEventLog
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Instance",
     "Ownership",
     "Peer",
+    "PostgresEventLog",
     "Snapshot",
     "SqliteEventLog",
     "StreamKey",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from ensemble.eventlog.event_log import Event, StreamKey
@@ -17,9 +17,11 @@ _BUFFER: Final = 256
 class _Follower:
     """What one reader has not taken yet, as far as it fits."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: int) -> None:
         self.recent: deque[Event] = deque(maxlen=_BUFFER)
         self.news = asyncio.Event()
+        self.after = after
+        self.behind = True
 
 
 class Followers:
@@ -41,6 +43,20 @@ class Followers:
                 follower.recent.append(event)
                 follower.news.set()
 
+    def positions(self) -> dict[StreamKey, int]:
+        """Return the streams that are followed, each with how far its last follower has come."""
+        return {
+            stream: min(follower.after for follower in followers)
+            for stream, followers in self._followers.items()
+        }
+
+    def stir(self, streams: Iterable[StreamKey]) -> None:
+        """Make the followers of ``streams`` read from the store: somebody else wrote there."""
+        for stream in streams:
+            for follower in self._followers.get(stream, ()):
+                follower.behind = True
+                follower.news.set()
+
     def close(self) -> None:
         """End every ``follow``."""
         self._closed = True
@@ -50,16 +66,16 @@ class Followers:
 
     async def follow(self, stream: StreamKey, after: int) -> AsyncIterator[Event]:
         """Yield every event with ``seq`` > ``after``, then follow live."""
-        follower = _Follower()
+        follower = _Follower(after)
         self._followers.setdefault(stream, set()).add(follower)
         try:
-            behind = True
             while not self._closed:
-                if behind:
-                    page = await self._read(stream, after, _PAGE)
-                    behind = len(page) == _PAGE
+                if follower.behind:
+                    follower.behind = False
+                    page = await self._read(stream, follower.after, _PAGE)
+                    follower.behind |= len(page) == _PAGE
                     for event in page:
-                        after = event.seq
+                        follower.after = event.seq
                         yield event
                     continue
                 if not follower.recent:
@@ -67,13 +83,13 @@ class Followers:
                     await follower.news.wait()
                     continue
                 event = follower.recent[0]
-                if event.seq > after + 1:
+                if event.seq > follower.after + 1:
                     # What lies between was pushed out of the buffer, or is on its way.
-                    behind = True
+                    follower.behind = True
                     continue
                 follower.recent.popleft()
-                if event.seq > after:
-                    after = event.seq
+                if event.seq > follower.after:
+                    follower.after = event.seq
                     yield event
         finally:
             followers = self._followers[stream]

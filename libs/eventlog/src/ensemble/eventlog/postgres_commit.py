@@ -41,11 +41,13 @@ WITH expected AS (
         ON w.stream = n.id
     WHERE s.id = n.id
 ), pictured AS (
-    INSERT INTO snapshots (stream, seq, payload)
-    SELECT n.stream, n.seq, n.payload
-    FROM verdict, unnest($18::bigint[], $19::bigint[], $20::bytea[]) AS n (stream, seq, payload)
+    INSERT INTO snapshots (stream, seq, payload, digest)
+    SELECT n.stream, n.seq, n.payload, n.digest
+    FROM verdict, unnest($18::bigint[], $19::bigint[], $20::bytea[], $36::bytea[])
+        AS n (stream, seq, payload, digest)
     WHERE verdict.ok
-    ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, payload = excluded.payload
+    ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, payload = excluded.payload,
+        digest = excluded.digest
 ), worked AS (
     INSERT INTO executions (id, stream, seq_from, seq_to, agent, model, status, input_tokens,
         output_tokens, latency_ms, cost_nanos, started_at, ended_at)
@@ -70,7 +72,8 @@ SELECT kind, name, owner, '', 0, 0, at, at, fence, $1, ''
 FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[])
     AS n (kind, name, owner, at, fence)
 ON CONFLICT (kind, name) DO UPDATE SET owner = excluded.owner, created_at = excluded.created_at,
-    fence = excluded.fence WHERE streams.last_seq = 0
+    fence = excluded.fence
+    WHERE streams.last_seq = 0 AND streams.fence IN (0, excluded.fence)
 RETURNING id, kind, name
 """
 
@@ -115,7 +118,7 @@ class _Change:
     after: StreamState
     owner: str = ""
     mark: str | None = None
-    snapshot: tuple[int, bytes] | None = None
+    snapshot: tuple[int, bytes, bytes] | None = None
     fresh: bool = False
 
 
@@ -166,7 +169,8 @@ class Commit:
             if item.mark is not None:
                 change.mark = item.mark
             if item.snapshot is not None:
-                change.snapshot = (state.last_seq, item.snapshot)
+                sealed = chain.digest(state.secret, state.last_seq, item.snapshot, "")
+                change.snapshot = (state.last_seq, item.snapshot, sealed)
             if item.execution is not None:
                 works.append(_work(item.stream, state, item.execution))
             event = Event(
@@ -218,7 +222,8 @@ class Commit:
         Returns:
             False if somebody else began one of them in the meantime.
         """
-        fresh = {key: change for key, change in self._changes.items() if change.fresh}
+        names = sorted(self._changes, key=lambda key: (key.kind, key.name))
+        fresh = {key: self._changes[key] for key in names if self._changes[key].fresh}
         if not fresh:
             return True
         rows = await connection.fetch(
@@ -269,9 +274,9 @@ class Commit:
             [state.chain for state in after],
             [state.secret for state in after],
             [change.mark for change in changes],
-            [stream for stream, _, _ in pictures],
-            [seq for _, seq, _ in pictures],
-            [payload for _, _, payload in pictures],
+            [stream for stream, _, _, _ in pictures],
+            [seq for _, seq, _, _ in pictures],
+            [payload for _, _, payload, _ in pictures],
             [execution.id for execution in done],
             [ids[work.stream] for work in works],
             [work.seq_from for work in works],
@@ -287,6 +292,7 @@ class Commit:
             [work.ended_at for work in works],
             CHANNEL,
             news,
+            [sealed for _, _, _, sealed in pictures],
         )
         return bool(row["ok"])
 

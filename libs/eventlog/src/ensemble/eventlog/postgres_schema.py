@@ -42,7 +42,8 @@ CREATE UNIQUE INDEX events_by_stream ON events (stream, seq);
 CREATE TABLE snapshots (
     stream bigint PRIMARY KEY REFERENCES streams (id),
     seq bigint NOT NULL,
-    payload bytea NOT NULL
+    payload bytea NOT NULL,
+    digest bytea NOT NULL
 );
 CREATE TABLE executions (
     id text COLLATE "C" PRIMARY KEY,

