@@ -12,6 +12,7 @@ from ownership_contract import OwnershipContract
 
 from ensemble.core.errors import ConflictError, StorageCorruptError, StorageUnavailableError
 from ensemble.eventlog import EventLog, Ownership, PostgresEventLog, StreamKey
+from ensemble.eventlog.postgres_database import Database
 from ensemble.testkit.postgres import shared_postgres
 
 pytestmark = pytest.mark.contract
@@ -194,8 +195,17 @@ async def test_a_server_that_is_not_there_is_unavailable_and_no_password_is_told
 
 async def test_commits_wait_for_the_disk_whatever_the_database_says(dsn: str) -> None:
     await run(dsn, f"ALTER DATABASE {dsn.split('/')[3].split('?')[0]} SET synchronous_commit = off")
-    log = await PostgresEventLog.open(dsn)
-    await log.append([event(ONE)])
-    async with log.ownership._database.borrowed() as connection:
-        assert await connection.fetchval("SHOW synchronous_commit") == "on"
-    await log.close()
+    connection = await Database(dsn).connect()
+    assert await connection.fetchval("SHOW synchronous_commit") == "on"
+    await connection.close()
+
+
+async def test_a_changed_payload_is_not_taken_for_what_was_said(
+    dsn: str, log: PostgresEventLog
+) -> None:
+    await log.append([event(ONE, b"%d" % n) for n in range(5)])
+    await run(dsn, "UPDATE events SET payload = 'forged' WHERE seq = 3")
+    assert [item.seq for item in await log.read(ONE, limit=2)] == [1, 2]
+    assert [item.seq for item in await log.read(ONE, after=3)] == [4, 5]
+    with pytest.raises(StorageCorruptError, match="event 3"):
+        await log.read(ONE, after=1)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -149,15 +149,18 @@ class Database:
         )
 
     @contextlib.contextmanager
-    def errors(self) -> Any:
+    def errors(self) -> Iterator[None]:
         """Raise what fails inside as an error of the catalogue."""
         try:
             yield
         except EnsembleError:
             raise
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, OSError, EOFError) as exc:
-            raise self.translate(exc) from exc
-        except TimeoutError as exc:
+        except (
+            self._asyncpg.PostgresError,
+            self._asyncpg.InterfaceError,
+            OSError,
+            EOFError,
+        ) as exc:
             raise self.translate(exc) from exc
 
     async def close(self) -> None:

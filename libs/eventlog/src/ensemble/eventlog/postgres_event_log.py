@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, Self
 
+from ensemble.core.errors import StorageCorruptError
 from ensemble.eventlog import chain
 from ensemble.eventlog.event_log import (
     Append,
@@ -27,9 +28,9 @@ _HEAD: Final = (
     "SELECT kind, name, owner, mark, last_seq, position, created_at, updated_at, fence FROM streams"
 )
 _READ: Final = """
-SELECT seq, type, payload, schema_version, created_at, text, digest IS NOT NULL FROM events
-WHERE stream = (SELECT id FROM streams WHERE kind = $1 AND name = $2) AND seq > $3
-ORDER BY seq LIMIT $4
+SELECT s.secret, e.seq, e.type, e.schema_version, e.created_at, e.payload, e.text, e.digest, e.link
+FROM streams s JOIN events e ON e.stream = s.id
+WHERE s.kind = $1 AND s.name = $2 AND e.seq >= $3 ORDER BY e.seq LIMIT $4
 """
 _SNAPSHOT: Final = """
 SELECT s.secret, p.seq, p.payload, p.digest FROM snapshots p JOIN streams s ON s.id = p.stream
@@ -103,9 +104,32 @@ class PostgresEventLog(EventLog):
         return [event.seq for event in events]
 
     async def read(self, stream: StreamKey, after: int = 0, limit: int = 256) -> list[Event]:
-        """See ``EventLog.read``."""
-        rows = await self._database.fetch(_READ, stream.kind, stream.name, after, limit)
-        return [Event(stream, *values, erased=erased) for *values, erased in rows]
+        """See ``EventLog.read``. Every event is checked against the chain.
+
+        Raises:
+            StorageCorruptError: An event was changed, or one is missing.
+        """
+        rows = await self._database.fetch(
+            _READ, stream.kind, stream.name, after, limit + (after > 0)
+        )
+        events: list[Event] = []
+        check: chain.ChainCheck | None = None
+        for secret, seq, type_, version, at, payload, text, erased, link in rows:
+            if seq == after:
+                check = chain.ChainCheck(secret, link, seq)
+                continue
+            check = check or chain.ChainCheck(secret)
+            if not check.follows(seq, type_, version, at, payload, text, erased, link):
+                raise self._broken(check.next_seq)
+            events.append(Event(stream, seq, type_, payload, version, at, text, erased is not None))
+        return events
+
+    def _broken(self, seq: int) -> StorageCorruptError:
+        where = self._database.where
+        return StorageCorruptError(
+            f"{where} is damaged: event {seq} is missing or was changed. Restore a backup.",
+            metadata={"database": where, "seq": str(seq)},
+        )
 
     async def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:
         """See ``EventLog.tail``."""

@@ -49,7 +49,7 @@ WITH orphans AS MATERIALIZED (
     RETURNING s.kind, s.name, s.position
 )
 SELECT kind, name FROM taken ORDER BY position
-"""
+"""  # noqa: S608 - made of constants
 _HOLDER: Final = """
 SELECT i.slot, i.incarnation, i.fence, i.address
 FROM streams s JOIN instances i ON i.fence = s.fence

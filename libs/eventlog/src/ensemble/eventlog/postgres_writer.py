@@ -5,7 +5,7 @@ import contextlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,7 @@ class _Queued:
     batch: Sequence[Append]
     fence: int
     now: int
+    since: float
     done: "asyncio.Future[list[Event]]"
 
 
@@ -98,7 +99,7 @@ class PostgresWriter:
             self._slots.release()
             raise self._database.closed()
         done: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Queued(batch, fence, time.time_ns(), done))
+        self._queue.put_nowait(_Queued(batch, fence, time.time_ns(), time.monotonic(), done))
         return await done
 
     async def close(self) -> None:
@@ -141,12 +142,12 @@ class PostgresWriter:
         lock = False
         for _ in range(_ATTEMPTS):
             try:
-                await self._connect()
+                await self._connect(group[0].since + _PATIENCE_S)
             except EnsembleError as exc:
                 return [exc for _ in group]
             try:
                 results = await (self._locked(group) if lock else self._at_once(group))
-            except _NotSent:
+            except _NotSentError:
                 continue
             except Exception as exc:
                 if getattr(exc, "sqlstate", None) not in _TRY_AGAIN:
@@ -229,11 +230,12 @@ class PostgresWriter:
         while len(self._known) > _KNOWN_STREAMS + len(states):
             self._known.popitem(last=False)
 
-    async def _connect(self) -> None:
+    async def _connect(self, end: float) -> None:
+        """Have a connection; try for one at least once, and until ``end`` (monotonic)."""
         if self._connection is not None and not self._connection.is_closed():
             return
         self._drop()
-        pause, end = _BACK_OFF_S[0], time.monotonic() + _PATIENCE_S
+        pause = _BACK_OFF_S[0]
         while True:
             try:
                 self._connection = await self._database.connect()
@@ -261,19 +263,20 @@ class PostgresWriter:
         )
 
 
-class _NotSent(Exception):
+class _NotSentError(Exception):
     """The connection broke when it was certain that nothing had been written."""
 
 
 @contextlib.contextmanager
-def _before_sending(writer: PostgresWriter):  # type: ignore[no-untyped-def]
+def _before_sending(writer: PostgresWriter) -> Iterator[None]:
+    """Turn the loss of the connection into ``_NotSentError``: nothing was written yet."""
     try:
         yield
     except Exception as exc:
-        if not lost(exc):
+        if not lost(exc) or isinstance(exc, TimeoutError):
             raise
         writer.lose()
-        raise _NotSent from exc
+        raise _NotSentError from exc
 
 
 def _plan(
