@@ -93,6 +93,29 @@ class Orchestrator(orchestrator_service_pb2_grpc.OrchestratorServiceServicer, Se
             next_page_token="" if last else "more",
         )
 
+    async def ReadRecord(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        if request.session_id == "ses_x":
+            raise SessionNotFoundError
+        for event in _answer("hello"):
+            if event.sequence > request.after_sequence:
+                yield orchestrator_service_pb2.ReadRecordResponse(event=event)
+        while request.follow:
+            if request.session_id != "ses_dead":
+                beat = Server(heartbeat=common_pb2.Heartbeat())
+                yield orchestrator_service_pb2.ReadRecordResponse(event=beat)
+            await asyncio.sleep(0.1)
+
+    async def AuditRecord(self, request: Any, context: Any) -> Any:
+        audit = session_pb2.SessionAudit(
+            session_id=request.session_id, intact=True, chain_head=b"head"
+        )
+        return orchestrator_service_pb2.AuditRecordResponse(audit=audit)
+
+    async def EraseRecords(self, request: Any, context: Any) -> Any:
+        return orchestrator_service_pb2.EraseRecordsResponse(
+            sessions=1 if request.session_id else 7, events=9
+        )
+
 
 def _answer(text: str) -> list[Server]:
     committed = Server(sequence=1)
@@ -171,6 +194,51 @@ async def test_sessions_are_made_found_and_listed(door: Door) -> None:
         assert [s.session_id for s in await client.list_sessions(limit=2)] == ["a", "b"]
         with pytest.raises(SessionNotFoundError):
             await client.get_session("ses_x")
+
+
+async def test_a_record_is_replayed(door: Door) -> None:
+    async with door.client() as client:
+        events = [event.sequence async for event in client.replay_session("ses_1")]
+        assert events == [1, 2, 3, 4, 5, 6]
+        rest = [event.sequence async for event in client.replay_session("ses_1", after_sequence=4)]
+        assert rest == [5, 6]
+        with pytest.raises(SessionNotFoundError):
+            await anext(client.replay_session("ses_x"))
+
+
+@pytest.mark.parametrize("door", [{"peer_silence": 0.5}], indirect=True)
+async def test_a_replay_that_follows_lasts_as_long_as_the_orchestrator(door: Door) -> None:
+    async with door.client() as client:
+        with pytest.raises(ServiceUnavailableError):
+            async for _ in client.replay_session("ses_dead", follow=True):
+                pass
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                async for _ in client.replay_session("ses_1", follow=True):
+                    pass
+
+
+async def test_a_replay_ends_when_the_gateway_leaves(door: Door) -> None:
+    async with door.client() as client:
+        record = client.replay_session("ses_1", follow=True)
+        assert (await anext(record)).sequence == 1
+        draining = asyncio.create_task(door.host.drain())
+        with pytest.raises(ServiceUnavailableError) as caught:
+            async for _ in record:
+                pass
+        assert caught.value.retryable
+        await draining
+
+
+async def test_a_record_is_verified_and_erased(door: Door) -> None:
+    async with door.client() as client:
+        audit = await client.verify_session("ses_1")
+        assert (audit.session_id, audit.intact, audit.chain_head) == ("ses_1", True, b"head")
+        assert (await client.erase_sessions("ses_1")).sessions == 1
+        assert (await client.erase_sessions(every=True)).sessions == 7
+        for name, every in (("", False), ("ses_1", True)):
+            with pytest.raises(InvalidArgumentError):
+                await client.erase_sessions(name, every=every)
 
 
 async def test_status_names_what_cannot_be_reached(door: Door) -> None:

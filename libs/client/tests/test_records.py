@@ -1,0 +1,135 @@
+"""A record becomes turns, from its events alone."""
+
+import datetime
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ensemble.client import Record, read_record
+from ensemble.v1 import common_pb2, session_events_pb2, tool_pb2
+
+pytestmark = pytest.mark.unit
+
+BEGIN = 1_800_000_000_000
+"""Milliseconds since the epoch."""
+
+
+async def read(*events: tuple[int, dict[str, Any]]) -> Record:
+    async def stream() -> AsyncIterator[session_events_pb2.ServerEvent]:
+        for number, (at_ms, fields) in enumerate(events, 1):
+            event = session_events_pb2.ServerEvent(sequence=number, **fields)
+            event.created_at.FromMilliseconds(BEGIN + at_ms)
+            yield event
+
+    return await read_record("ses_1", stream())
+
+
+def model_done(**rest: Any) -> dict[str, Any]:
+    done = session_events_pb2.ResponseModelDone(response_id="r", **rest)
+    done.first_output.FromMilliseconds(50)
+    done.latency.FromMilliseconds(80)
+    return {"response_model_done": done}
+
+
+STARTED = {"started": {"session": {"session_id": "ses_1"}}}
+SAID = {"input_committed": {"turn_id": "t", "text": "lamp on"}}
+BEGUN = {"response_started": {"response_id": "r", "turn_id": "t"}}
+MODEL = {"response_model": {"response_id": "r", "model": {"model": "small", "engine": "x"}}}
+CALL = {
+    "response_tool_call": {
+        "response_id": "r",
+        "call": {"call_id": "c", "name": "lamp", "arguments_json": '{"on": true}'},
+        "executor": tool_pb2.TOOL_EXECUTOR_SERVER,
+    }
+}
+RESULT = {
+    "response_tool_done": {"response_id": "r", "result": {"call_id": "c", "result_json": "[1]"}}
+}
+DONE = {
+    "response_done": {
+        "response_id": "r",
+        "stop_reason": common_pb2.STOP_REASON_COMPLETED,
+        "outcome": common_pb2.OUTCOME_ANSWERED,
+        "usage": {"input_tokens": 3, "output_tokens": 5},
+        "heard": {"end": 2},
+    }
+}
+
+
+def text(piece: str) -> dict[str, Any]:
+    return {"response_text_delta": {"response_id": "r", "text": piece}}
+
+
+async def test_an_answer_with_a_tool() -> None:
+    record = await read(
+        (0, STARTED),
+        (10, SAID),
+        (11, BEGUN),
+        (20, MODEL),
+        (90, CALL),
+        (90, model_done(stop_reason=common_pb2.STOP_REASON_TOOL_CALLS, tool_calls=1)),
+        (115, RESULT),
+        (120, MODEL),
+        (150, text("o")),
+        (160, text("n")),
+        (200, model_done(stop_reason=common_pb2.STOP_REASON_COMPLETED)),
+        (201, DONE),
+    )
+    assert record.created == datetime.datetime.fromtimestamp(BEGIN / 1000, datetime.UTC)
+    assert record.events == 12
+    (turn,) = record.turns
+    assert (turn.kind, turn.text, turn.understood) == ("typed", "lamp on", True)
+    (answer,) = turn.answers
+    assert (answer.text, answer.stop_reason, answer.heard) == ("on", "completed", None)
+    assert answer.usage == {"input_tokens": 3, "output_tokens": 5}
+    first, second = answer.models
+    assert (first.model, first.engine, first.stop_reason) == ("small", "x", "tool_calls")
+    assert (first.tool_calls, first.first_output_s, first.latency_s) == (1, 0.05, 0.08)
+    assert second.stop_reason == "completed"
+    (run,) = answer.tools
+    assert (run.name, run.arguments, run.result) == ("lamp", {"on": True}, [1])
+    assert (run.failed, run.executor, run.result_bytes) == (False, "server", 3)
+    assert run.duration_s == pytest.approx(0.025)
+
+
+async def test_what_was_cut_off_has_no_end() -> None:
+    record = await read((0, SAID), (1, BEGUN), (2, MODEL), (3, CALL))
+    (answer,) = record.turns[0].answers
+    assert answer.ended is None
+    assert answer.stop_reason == ""
+    assert answer.models[0].latency_s is None
+    assert (answer.tools[0].duration_s, answer.tools[0].failed) == (None, True)
+
+
+async def test_a_model_that_took_over_is_named_with_the_one_that_failed() -> None:
+    taken = {
+        "response_model_substituted": {
+            "response_id": "r",
+            "substitution": {
+                "from_model": "small",
+                "to_model": "big",
+                "reason": {"message": "ill"},
+            },
+        }
+    }
+    record = await read((0, SAID), (1, BEGUN), (2, MODEL), (3, taken), (4, model_done()), (5, DONE))
+    (call,) = record.turns[0].answers[0].models
+    assert call.model == "big"
+    assert call.substituted == [{"model": "small", "why": "ill"}]
+    assert call.latency_s == 0.08
+
+
+async def test_what_is_said_unasked_and_what_was_not_understood() -> None:
+    mumble = {"input_committed": {"turn_id": "m", "spoken": True, "rejected": True}}
+    notice = {"notice": {"text": "The timer rings."}}
+    unasked = {"response_started": {"response_id": "u"}}
+    record = await read((0, mumble), (1, notice), (2, unasked))
+    assert [(turn.kind, turn.understood) for turn in record.turns] == [
+        ("spoken", False), ("notice", True), ("unasked", True),
+    ]  # fmt: skip
+
+
+async def test_erased_and_unknown_events_are_no_harm() -> None:
+    record = await read((0, {}), (1, DONE), (2, text("stray")), (3, RESULT))
+    assert (record.turns, record.events) == ([], 4)
