@@ -275,7 +275,10 @@ async def test_an_error_of_the_orchestrator_reaches_the_client(door: Door) -> No
 async def test_a_silent_orchestrator_is_given_up(door: Door) -> None:
     async with door.client() as client:
         with pytest.raises(ServiceUnavailableError) as caught:
-            await client.ask("silence")
+            async with client.converse(patience=0) as conversation:
+                await conversation.send_text("silence")
+                async for _ in conversation:
+                    pass
     assert caught.value.retryable
 
 
