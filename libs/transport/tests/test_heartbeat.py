@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from ensemble.core.errors import PeerLostError
-from ensemble.transport.heartbeat import watch, with_heartbeats
+from ensemble.transport.heartbeat import WatchedCaller, watch, with_heartbeats
 
 pytestmark = pytest.mark.unit
 
@@ -167,3 +167,63 @@ async def test_the_two_ends_fit_together() -> None:
     quiet = with_heartbeats(spaced(0, 0.5), lambda: -1, interval=0.05)
     received = [event async for event in watch(quiet, timeout=0.3) if event >= 0]
     assert received == [0, 1]
+
+
+BEAT = -1
+
+
+def caller(requests: AsyncIterator[int], *, mute_timeout: float = 5) -> WatchedCaller[int]:
+    return WatchedCaller(
+        requests, lambda request: request == BEAT, timeout=0.05, mute_timeout=mute_timeout
+    )
+
+
+async def sent(*requests: int) -> AsyncIterator[int]:
+    for request in requests:
+        yield request
+    await asyncio.Event().wait()
+
+
+async def test_a_caller_that_sent_a_heartbeat_has_to_go_on_with_them() -> None:
+    received = []
+    with pytest.raises(PeerLostError):
+        async for request in caller(sent(1, BEAT)).requests():
+            received.append(request)  # noqa: PERF401 - kept in spite of the error
+    assert received == [1, BEAT]
+
+
+async def test_a_caller_without_heartbeats_may_be_silent_for_longer() -> None:
+    received = [request async for request in caller(spaced(0, 0.3)).requests()]
+    assert received == [0, 1]
+    with pytest.raises(PeerLostError):
+        async for _ in caller(sent(1), mute_timeout=0.05).requests():
+            pass
+
+
+async def test_a_caller_without_heartbeats_lives_by_what_it_takes() -> None:
+    watched = caller(spaced(0, 0.5), mute_timeout=0.3)
+
+    async def take() -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            watched.took()
+
+    taking = asyncio.create_task(take())
+    assert [request async for request in watched.requests()] == [0, 1]
+    taking.cancel()
+
+
+async def test_taking_is_no_heartbeat() -> None:
+    watched = caller(sent(BEAT))
+
+    async def take() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            watched.took()
+
+    taking = asyncio.create_task(take())
+    async with asyncio.timeout(5):
+        with pytest.raises(PeerLostError):
+            async for _ in watched.requests():
+                pass
+    taking.cancel()

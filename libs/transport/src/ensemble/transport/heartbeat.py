@@ -10,11 +10,14 @@ from ensemble.core.services import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT
 
 Event = TypeVar("Event")
 
+MUTE_CALLER_TIMEOUT: Final = 60.0
+"""Seconds for which a caller that never sends heartbeats may say nothing."""
+
 _OWN_LAG: Final = 0.1
 """Seconds by which a timer may be late before the silence is put down to our own loop."""
 
 
-async def watch(
+def watch(
     responses: AsyncIterable[Event], timeout: float = HEARTBEAT_TIMEOUT
 ) -> AsyncGenerator[Event, None]:
     """Pass ``responses`` on and raise when none comes for ``timeout`` seconds.
@@ -25,8 +28,61 @@ async def watch(
     Raises:
         PeerLostError: Nothing came, not even a heartbeat.
     """
-    silence = _Silence(timeout)
-    iterator = aiter(responses)
+    return _until_silent(responses, _Silence(timeout))
+
+
+class WatchedCaller(Generic[Event]):
+    """The requests of a long stream, for as long as their caller lives.
+
+    A caller that ever sent a heartbeat has to go on with them until it half-closes; one that
+    never does may be silent for much longer.
+
+    Args:
+        requests: What the caller sends.
+        is_heartbeat: Tells a heartbeat from other requests.
+        timeout: Seconds of silence after which a caller that sends heartbeats is dead.
+        mute_timeout: The same for one that sends none.
+    """
+
+    def __init__(
+        self,
+        requests: AsyncIterable[Event],
+        is_heartbeat: Callable[[Event], bool],
+        *,
+        timeout: float = HEARTBEAT_TIMEOUT,
+        mute_timeout: float = MUTE_CALLER_TIMEOUT,
+    ) -> None:
+        self._silence = _Silence(mute_timeout)
+        self._requests = _until_silent(requests, self._silence)
+        self._is_heartbeat = is_heartbeat
+        self._timeout = timeout
+        self._beats = False
+
+    async def requests(self) -> AsyncGenerator[Event, None]:
+        """Pass the requests on.
+
+        Raises:
+            PeerLostError: The caller was silent for too long.
+        """
+        try:
+            async for request in self._requests:
+                if not self._beats and self._is_heartbeat(request):
+                    self._beats = True
+                    self._silence.limit_to(self._timeout)
+                yield request
+        finally:
+            await self._requests.aclose()
+
+    def took(self) -> None:
+        """Say that the caller took a response: one without heartbeats lives by that, too."""
+        if not self._beats:
+            self._silence.renew()
+
+
+async def _until_silent(
+    events: AsyncIterable[Event], silence: "_Silence"
+) -> AsyncGenerator[Event, None]:
+    iterator = aiter(events)
     try:
         while True:
             silence.begin()
@@ -69,6 +125,13 @@ class _Silence:
 
     def end(self) -> None:
         self._task = None
+
+    def renew(self) -> None:
+        self._since = self._loop.time()
+
+    def limit_to(self, timeout: float) -> None:
+        self._timeout = timeout
+        self.close()  # the next wait arms it anew
 
     def close(self) -> None:
         if self._timer is not None:

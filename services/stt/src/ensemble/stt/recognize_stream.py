@@ -2,17 +2,16 @@
 
 import asyncio
 import itertools
-import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import aclosing
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ensemble.core.credit import CreditWindow
-from ensemble.core.errors import EnsembleError, PeerLostError, UnexpectedMessageError
+from ensemble.core.errors import EnsembleError, UnexpectedMessageError
 from ensemble.core.ids import new_id
-from ensemble.core.services import HEARTBEAT_INTERVAL
 from ensemble.stt.recognition import (
     Event,
     Failed,
@@ -22,7 +21,7 @@ from ensemble.stt.recognition import (
     SpeechStarted,
     TextSoFar,
 )
-from ensemble.transport.heartbeat import with_heartbeats
+from ensemble.transport.heartbeat import WatchedCaller, with_heartbeats
 from ensemble.transport.status import to_status
 from ensemble.v1 import common_pb2, stt_service_pb2
 
@@ -34,13 +33,6 @@ _AHEAD: Final = 8
 
 _SLICE: Final = 16_384
 """Bytes worked on between two looks at what else there is to do."""
-
-_CALLER_SILENCE_S: Final = 1.5
-"""Longer than the 0.6 s of other streams: the engine may hold up its process for 0.3 s."""
-
-_SILENT_BEATS: Final = math.ceil(_CALLER_SILENCE_S / HEARTBEAT_INTERVAL)
-_MUTE_CALLER_BEATS: Final = 300
-"""How long a caller that never sends heartbeats may say nothing: a minute."""
 
 
 class RecognizeStream:
@@ -65,7 +57,7 @@ class RecognizeStream:
         engine: str,
         vad: str,
     ) -> None:
-        self._requests = requests
+        self._caller = WatchedCaller(requests, _is_heartbeat)
         self._first = first
         self._recognition = recognition
         self._workers = workers
@@ -80,9 +72,6 @@ class RecognizeStream:
         self._cancelled = False
         self._leaving = False
         self._failure: BaseException | None = None
-        self._reading = True
-        self._beats = False
-        self._silent_for = 0
         self._reader = asyncio.create_task(self._read(), name="stt-requests")
 
     def leave(self) -> None:
@@ -93,12 +82,9 @@ class RecognizeStream:
 
     async def responses(self) -> AsyncGenerator[Response, None]:
         """Draw everything that is to be sent, heartbeats included."""
-        beating = with_heartbeats(self._events(), self._beat)
-        try:
+        async with aclosing(with_heartbeats(self._events(), _heartbeat)) as beating:
             async for response in beating:
                 yield response
-        finally:
-            await beating.aclose()
 
     async def close(self) -> None:
         """Stop, and free what the call holds."""
@@ -112,31 +98,24 @@ class RecognizeStream:
     async def _read(self) -> None:
         """Take what needs no work at once, queue the rest."""
         try:
-            async for request in self._requests:
-                self._silent_for = 0
-                match request.WhichOneof("event"):
-                    case "start":
-                        raise UnexpectedMessageError("The recognition is already open.")
-                    case "credit":
-                        self._credit.grant(request.credit.events)
-                    case "heartbeat":
-                        self._beats = True
-                    case "cancel":
-                        self._cause = request.event_id
-                        self._cancel()
-                        return
-                    case "audio" | "input_end" | "input_clear":
-                        self._reading = False
-                        await self._waiting.put(request)
-                        self._reading = True
-            self._reading = False
+            async with aclosing(self._caller.requests()) as requests:
+                async for request in requests:
+                    match request.WhichOneof("event"):
+                        case "start":
+                            raise UnexpectedMessageError("The recognition is already open.")
+                        case "credit":
+                            self._credit.grant(request.credit.events)
+                        case "cancel":
+                            self._cause = request.event_id
+                            self._cancel()
+                            return
+                        case "audio" | "input_end" | "input_clear":
+                            await self._waiting.put(request)
             # Half-closed: finish what was heard. An empty request stands for the end.
             await self._waiting.put(Request())
         except Exception as error:
             self._failure = error
             self._cancel()
-        finally:
-            self._reading = False
 
     def _cancel(self) -> None:
         self._cancelled = True
@@ -219,17 +198,6 @@ class RecognizeStream:
                 return
             yield event
 
-    def _beat(self) -> Response:
-        """Return a heartbeat; give up on a caller that has been silent for too long.
-
-        Beats are counted rather than seconds: a loop that was held up has missed both sides'.
-        """
-        if self._reading:
-            self._silent_for += 1
-            if self._silent_for > (_SILENT_BEATS if self._beats else _MUTE_CALLER_BEATS):
-                raise PeerLostError
-        return Response(heartbeat=common_pb2.Heartbeat(sent_at=_now()))
-
     def _translate(self, event: Event, cause: str) -> Response:
         response = self._response(cause)
         match event:
@@ -271,6 +239,14 @@ class RecognizeStream:
             created_at=_now(),
             caused_by_event_id=cause,
         )
+
+
+def _is_heartbeat(request: Request) -> bool:
+    return request.HasField("heartbeat")
+
+
+def _heartbeat() -> Response:
+    return Response(heartbeat=common_pb2.Heartbeat(sent_at=_now()))
 
 
 def _now() -> Timestamp:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -89,11 +90,12 @@ class SttServicer(stt_service_pb2_grpc.SttServiceServicer):
         finally:
             self._opening -= 1
         try:
-            async for response in stream.responses():
-                if response.HasField("done"):
-                    # Whoever has read this may open the next call.
-                    self._open.discard(stream)
-                yield response
+            async with aclosing(stream.responses()) as responses:
+                async for response in responses:
+                    if response.HasField("done"):
+                        # Whoever has read this may open the next call.
+                        self._open.discard(stream)
+                    yield response
         finally:
             self._open.discard(stream)
             await stream.close()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from ensemble.core.errors import (
@@ -51,9 +52,9 @@ class TtsServicer(tts_service_pb2_grpc.TtsServiceServicer):
             first = await _first_message(request_iterator)
             stream = SynthesizeStream(request_iterator, first, await _open(engine, first.start))
             try:
-                yield stream.started(engine)
-                while not stream.done:
-                    yield await stream.next()
+                async with aclosing(stream.responses(engine)) as responses:
+                    async for response in responses:
+                        yield response
             finally:
                 await stream.close()
         finally:

@@ -2,23 +2,19 @@
 
 import asyncio
 import itertools
-import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ensemble.core.errors import PeerLostError, UnexpectedMessageError
+from ensemble.core.errors import UnexpectedMessageError
 from ensemble.core.ids import new_id
-from ensemble.core.services import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT
+from ensemble.transport.heartbeat import WatchedCaller, with_heartbeats
 from ensemble.transport.status import to_status
 from ensemble.tts.ports import Granularity
 from ensemble.tts.speech_engine import SpeechEngine
 from ensemble.tts.synthesis import ClauseFailed, ClauseSpoken, Event, Finished, Spoken, Synthesis
 from ensemble.v1 import common_pb2, tts_service_pb2
-
-_SILENT_BEATS = math.ceil(HEARTBEAT_TIMEOUT / HEARTBEAT_INTERVAL)
-_MUTE_CALLER_BEATS = 300
-"""How long a caller that never sends heartbeats may say and take nothing: a minute."""
 
 _GRANULARITY = {
     Granularity.WORD: tts_service_pb2.SPAN_GRANULARITY_WORD,
@@ -41,20 +37,36 @@ class SynthesizeStream:
     def __init__(
         self, requests: AsyncIterator[Request], first: Request, synthesis: Synthesis
     ) -> None:
-        self._requests = requests
+        self._caller = WatchedCaller(requests, _is_heartbeat)
         self._start = first
         self._synthesis = synthesis
         self._id = new_id("syn")
         self._sequence = itertools.count(1)
         self._cause = ""
-        self._beats = False
-        self._silent_for = 0
-        self._half_closed = False
-        self.done = False
         self._reader = asyncio.create_task(self._read(), name="tts-requests")
 
-    def started(self, engine: SpeechEngine) -> Response:
-        """Return the first response."""
+    async def responses(self, engine: SpeechEngine) -> AsyncGenerator[Response, None]:
+        """Draw everything that is to be sent, heartbeats included."""
+        async with aclosing(with_heartbeats(self._events(engine), _heartbeat)) as beating:
+            async for response in beating:
+                yield response
+                if not response.HasField("heartbeat"):
+                    self._caller.took()
+
+    async def close(self) -> None:
+        """Stop reading and speaking."""
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+        await self._synthesis.close()
+
+    async def _events(self, engine: SpeechEngine) -> AsyncGenerator[Response, None]:
+        yield self._started(engine)
+        event: Event | None = None
+        while not isinstance(event, Finished):
+            event = await self._synthesis.next()
+            yield self._translate(event)
+
+    def _started(self, engine: SpeechEngine) -> Response:
         response = self._response(self._start.event_id)
         response.started.engine = engine.name
         response.started.voice = self._synthesis.voice.name
@@ -64,34 +76,14 @@ class SynthesizeStream:
         response.started.granularity = _GRANULARITY[engine.granularity]
         return response
 
-    async def next(self) -> Response:
-        """Wait for the next response: an event, or a heartbeat when there is none."""
-        try:
-            async with asyncio.timeout(HEARTBEAT_INTERVAL):
-                event = await self._synthesis.next()
-        except TimeoutError:
-            self._check_caller()
-            return Response(heartbeat=common_pb2.Heartbeat(sent_at=_now()))
-        if not self._beats:
-            # A caller without heartbeats is known to live by what it takes.
-            self._silent_for = 0
-        return self._translate(event)
-
-    async def close(self) -> None:
-        """Stop reading and speaking."""
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
-        await self._synthesis.close()
-
     async def _read(self) -> None:
         try:
-            async for request in self._requests:
-                self._silent_for = 0
-                await self._accept(request)
+            async with aclosing(self._caller.requests()) as requests:
+                async for request in requests:
+                    await self._accept(request)
         except Exception as error:
             self._synthesis.fail(error)
         else:
-            self._half_closed = True
             if not self._synthesis.ended:
                 self._synthesis.end()
 
@@ -114,25 +106,10 @@ class SynthesizeStream:
             case "cancel":
                 self._cause = request.event_id
                 self._synthesis.cancel()
-            case "heartbeat":
-                self._beats = True
 
     def _still_open(self) -> None:
         if self._synthesis.ended:
             raise UnexpectedMessageError("No text may follow the end of the input.")
-
-    def _check_caller(self) -> None:
-        """Count a beat without a word from the caller; give up after too many.
-
-        Beats are counted rather than seconds: a loop that was held up has missed both sides'.
-        """
-        if self._half_closed:
-            return
-        self._silent_for += 1
-        # A caller that sends heartbeats keeps sending them; one that never does gets longer.
-        strict = self._beats and not self._synthesis.ended
-        if self._silent_for > (_SILENT_BEATS if strict else _MUTE_CALLER_BEATS):
-            raise PeerLostError
 
     def _translate(self, event: Event) -> Response:
         match event:
@@ -151,7 +128,6 @@ class SynthesizeStream:
                 response = self._response()
                 response.error.CopyFrom(to_status(error))
             case Finished(cancelled, samples):
-                self.done = True
                 response = self._response(self._cause)
                 response.done.stop_reason = (
                     common_pb2.STOP_REASON_CANCELLED
@@ -171,6 +147,14 @@ class SynthesizeStream:
             created_at=_now(),
             caused_by_event_id=cause,
         )
+
+
+def _is_heartbeat(request: Request) -> bool:
+    return request.HasField("heartbeat")
+
+
+def _heartbeat() -> Response:
+    return Response(heartbeat=common_pb2.Heartbeat(sent_at=_now()))
 
 
 def _now() -> Timestamp:

@@ -9,7 +9,6 @@ from typing import Any, Final, Generic, Self, TypeVar
 import grpc
 
 from ensemble.core.errors import EnsembleError, PeerLostError
-from ensemble.core.services import HEARTBEAT_TIMEOUT
 from ensemble.orchestrator.pulse import Pulse
 from ensemble.transport.heartbeat import watch
 from ensemble.transport.status import from_rpc_error
@@ -57,7 +56,6 @@ class PeerStream(Generic[Request, Response]):
         settling: Owner of the call once it was left before its end.
         first: The start message.
         patience_s: How long to wait for a peer that is just restarting; 0 fails at once.
-        silence_s: How long it may send nothing before it counts as lost.
     """
 
     def __init__(
@@ -68,13 +66,11 @@ class PeerStream(Generic[Request, Response]):
         first: Request,
         *,
         patience_s: float = 0.0,
-        silence_s: float = HEARTBEAT_TIMEOUT,
     ) -> None:
         self._method = method
         self._make = make
         self._settling = settling
         self._patience_s = patience_s
-        self._silence_s = silence_s
         self._queue: asyncio.Queue[Request | None] = asyncio.Queue(_WAITING_LIMIT)
         self._queue.put_nowait(first)
         self._arrived: deque[Response] = deque()
@@ -157,7 +153,7 @@ class PeerStream(Generic[Request, Response]):
         try:
             # Iterated, never `call.read()`: once a write has failed because the peer ended first,
             # grpc.aio gives a reader none of the responses that are still to be read.
-            living = watch(call, self._silence_s)
+            living = watch(call)
             async for response in _patient(call, patience) if patience else living:
                 branch = response.WhichOneof("event")
                 if branch == "heartbeat":

@@ -10,10 +10,6 @@ from ensemble.v1 import (
     tts_service_pb2_grpc,
 )
 
-_SILENCE_S = 1.5
-"""Silence after which a speech service counts as lost. Longer than for others: an engine computes
-for up to 0.3 s at a time, more on a busy machine, while its process sends nothing."""
-
 _TEXT_LIMIT = 16_384
 """Code points in one message: at four bytes each it stays within the contract's 65,536."""
 
@@ -68,7 +64,6 @@ class SttRecognizer:
             stt_service_pb2.RecognizeRequest,
             self._settling,
             stt_service_pb2.RecognizeRequest(start=start),
-            silence_s=_SILENCE_S,
         )
 
 
@@ -91,5 +86,4 @@ class TtsSynthesizer:
             tts_service_pb2.SynthesizeRequest,
             self._settling,
             tts_service_pb2.SynthesizeRequest(start=start),
-            silence_s=_SILENCE_S,
         )
