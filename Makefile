@@ -45,8 +45,12 @@ test-integration: ## only the tests of all services together
 	$(PY) $(COVER) -m pytest -q -m integration tests
 
 .PHONY: bench
-bench: bootstrap-test ## run the benchmarks, print a table, write build/bench/*.json
+bench: bootstrap-bench ## run the benchmarks, print a table, write build/bench/*.json
 	@$(PY) -m tests.bench
+
+.PHONY: bootstrap-bench
+bootstrap-bench:
+	@.ci/bootstrap --group fixtures --group llama-server --group bench
 
 .PHONY: gen
 gen: bootstrap-gen ## generate code from the protos (needs Node and Go)
