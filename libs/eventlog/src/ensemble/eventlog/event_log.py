@@ -4,6 +4,9 @@ import abc
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Final
+
+_NANOS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,16 @@ class Execution:
     output_tokens: int = 0
     latency_ms: int = 0
     cost_usd: Decimal = field(default_factory=Decimal)
+
+    @property
+    def running(self) -> bool:
+        """It has not ended."""
+        return self.status == "running"
+
+    @property
+    def cost_nanos(self) -> int:
+        """Price in billionths of a US dollar."""
+        return int(self.cost_usd * _NANOS)
 
 
 @dataclass(frozen=True, slots=True)

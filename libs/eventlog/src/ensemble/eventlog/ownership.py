@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ensemble.core.errors import FencedOffError
 from ensemble.eventlog.event_log import StreamKey
 
 BEAT_INTERVAL_S: Final = 0.25
@@ -40,6 +41,13 @@ class Instance:
     incarnation: int
     fence: int
     address: str
+
+    def fenced_off(self) -> FencedOffError:
+        """Return what to raise when this instance, which was buried, wants to go on."""
+        return FencedOffError(
+            f"Incarnation {self.incarnation} of {self.slot} was buried.",
+            metadata={"slot": self.slot, "fence": str(self.fence)},
+        )
 
 
 @dataclass(frozen=True, slots=True)

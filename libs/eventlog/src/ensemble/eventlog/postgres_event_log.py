@@ -1,10 +1,10 @@
 """The log in a Postgres database, which many processes may share."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from ensemble.core.errors import StorageCorruptError
-from ensemble.eventlog import chain
+from ensemble.eventlog import chain, queries
 from ensemble.eventlog.event_log import (
     Append,
     Audit,
@@ -24,22 +24,6 @@ from ensemble.eventlog.postgres_writer import PostgresWriter
 
 _PAGE: Final = 1000
 
-_HEAD: Final = (
-    "SELECT kind, name, owner, mark, last_seq, position, created_at, updated_at, fence FROM streams"
-)
-_READ: Final = """
-SELECT s.secret, e.seq, e.type, e.schema_version, e.created_at, e.payload, e.text, e.digest, e.link
-FROM streams s JOIN events e ON e.stream = s.id
-WHERE s.kind = $1 AND s.name = $2 AND e.seq >= $3 ORDER BY e.seq LIMIT $4
-"""
-_SNAPSHOT: Final = """
-SELECT s.secret, p.seq, p.payload, p.digest FROM snapshots p JOIN streams s ON s.id = p.stream
-WHERE s.kind = $1 AND s.name = $2
-"""
-_CHAIN: Final = """
-SELECT seq, type, schema_version, created_at, payload, text, digest, link FROM events
-WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3
-"""
 _ERASE: Final = """
 UPDATE events e SET digest = n.digest, payload = '', text = ''
 FROM unnest($1::bigint[], $2::bytea[]) AS n (position, digest) WHERE e.position = n.position
@@ -110,25 +94,18 @@ class PostgresEventLog(EventLog):
             StorageCorruptError: An event was changed, or one is missing.
         """
         rows = await self._database.fetch(
-            _READ, stream.kind, stream.name, after, limit + (after > 0)
+            queries.READ, stream.kind, stream.name, after, limit + (after > 0)
         )
-        events: list[Event] = []
-        check: chain.ChainCheck | None = None
-        for secret, seq, type_, version, at, payload, text, erased, link in rows:
-            if seq == after:
-                check = chain.ChainCheck(secret, link, seq)
-                continue
-            check = check or chain.ChainCheck(secret)
-            if not check.follows(seq, type_, version, at, payload, text, erased, link):
-                raise self._broken(check.next_seq)
-            events.append(Event(stream, seq, type_, payload, version, at, text, erased is not None))
-        return events
+        try:
+            return queries.events(stream, after, rows)
+        except queries.ChainBrokenError as exc:
+            raise self._broken(exc) from exc
 
-    def _broken(self, seq: int) -> StorageCorruptError:
+    def _broken(self, exc: queries.ChainBrokenError) -> StorageCorruptError:
         where = self._database.where
         return StorageCorruptError(
-            f"{where} is damaged: event {seq} is missing or was changed. Restore a backup.",
-            metadata={"database": where, "seq": str(seq)},
+            f"{where} is damaged ({exc}). Restore a backup.",
+            metadata={"database": where, "seq": str(exc.seq)},
         )
 
     async def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:
@@ -138,10 +115,8 @@ class PostgresEventLog(EventLog):
 
     async def head(self, stream: StreamKey) -> Head | None:
         """See ``EventLog.head``."""
-        rows = await self._database.fetch(
-            f"{_HEAD} WHERE kind = $1 AND name = $2 AND last_seq > 0", stream.kind, stream.name
-        )
-        return _head(rows[0]) if rows else None
+        rows = await self._database.fetch(queries.HEAD, stream.kind, stream.name)
+        return queries.head(rows[0]) if rows else None
 
     async def heads(
         self,
@@ -153,23 +128,14 @@ class PostgresEventLog(EventLog):
         limit: int = 50,
     ) -> list[Head]:
         """See ``EventLog.heads``."""
-        where, values = ["kind = $1", "last_seq > 0"], [kind, limit]
-        for condition, value in (("owner =", owner), ("mark =", mark), ("position <", before)):
-            if value is not None:
-                values.append(value)
-                where.append(f"{condition} ${len(values)}")
-        if mark:
-            where.append("mark <> ''")  # lets Postgres see that the partial index serves
-        query = f"{_HEAD} WHERE {' AND '.join(where)} ORDER BY position DESC LIMIT $2"
-        return [_head(row) for row in await self._database.fetch(query, *values)]
+        query, values = queries.heads(kind, owner, mark, before, limit)
+        return [queries.head(row) for row in await self._database.fetch(query, *values)]
 
     async def snapshot(self, stream: StreamKey) -> Snapshot | None:
-        """See ``EventLog.snapshot``. A damaged one counts as none: the events say the same."""
-        rows = await self._database.fetch(_SNAPSHOT, stream.kind, stream.name)
-        for secret, seq, payload, stored in rows:
-            if chain.digest(secret, seq, payload, "") == stored:
-                return Snapshot(seq, payload)
-        return None
+        """See ``EventLog.snapshot``."""
+        return queries.snapshot(
+            await self._database.fetch(queries.SNAPSHOT, stream.kind, stream.name)
+        )
 
     async def audit(self, stream: StreamKey) -> Audit:
         """See ``EventLog.audit``; sees the stream as it is when it begins."""
@@ -177,11 +143,7 @@ class PostgresEventLog(EventLog):
             self._database.borrowed() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            row = await connection.fetchrow(
-                "SELECT id, last_seq, chain, secret FROM streams WHERE kind = $1 AND name = $2",
-                stream.kind,
-                stream.name,
-            )
+            row = await connection.fetchrow(queries.STREAM, stream.kind, stream.name)
             if row is None:
                 return Audit(0, 0, 0, chain.START)
             id_, last_seq, end, secret = row
@@ -193,7 +155,7 @@ class PostgresEventLog(EventLog):
         self, connection: Connection, stream: int, check: chain.ChainCheck
     ) -> None:
         after = 0
-        while rows := await connection.fetch(_CHAIN, stream, after, _PAGE):
+        while rows := await connection.fetch(queries.CHAIN, stream, after, _PAGE):
             for row in rows:
                 if not check.follows(*row):
                     return
@@ -220,23 +182,13 @@ class PostgresEventLog(EventLog):
 
 
 async def _erase(connection: Connection, stream: StreamKey) -> int:
-    row = await connection.fetchrow(
-        "SELECT id, secret FROM streams WHERE kind = $1 AND name = $2 FOR UPDATE",
-        stream.kind,
-        stream.name,
-    )
+    row = await connection.fetchrow(f"{queries.STREAM} FOR UPDATE", stream.kind, stream.name)
     if row is None:
         return 0
-    id_, secret = row
+    id_, _, _, secret = row
     after = erased = 0
     while True:
-        rows = await connection.fetch(
-            "SELECT position, seq, payload, text FROM events "
-            "WHERE stream = $1 AND seq > $2 AND digest IS NULL ORDER BY seq LIMIT $3",
-            id_,
-            after,
-            _PAGE,
-        )
+        rows = await connection.fetch(queries.CONTENT, id_, after, _PAGE)
         if not rows:
             break
         digests = [chain.digest(secret, seq, payload, text) for _, seq, payload, text in rows]
@@ -245,8 +197,3 @@ async def _erase(connection: Connection, stream: StreamKey) -> int:
     await connection.execute("UPDATE streams SET owner = '', secret = '' WHERE id = $1", id_)
     await connection.execute("DELETE FROM snapshots WHERE stream = $1", id_)
     return erased
-
-
-def _head(row: Any) -> Head:
-    kind, name, *rest = row
-    return Head(StreamKey(kind, name), *rest)

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ensemble.core.errors import FencedOffError
-from ensemble.eventlog import chain
+from ensemble.eventlog import chain, queries
 from ensemble.eventlog.event_log import StreamKey
 from ensemble.eventlog.ownership import Instance, Ownership, Peer
 from ensemble.eventlog.postgres_database import Database
@@ -17,11 +16,6 @@ _FREE: Final = (
 )
 _ALIVE: Final = "EXISTS (SELECT FROM instances me WHERE me.fence = $1 AND NOT me.buried)"
 
-_JOIN: Final = """
-INSERT INTO instances (slot, incarnation, address)
-SELECT $1, 1 + coalesce(max(incarnation), 0), $2 FROM instances WHERE slot = $1
-RETURNING slot, incarnation, fence, address
-"""
 _BEAT: Final = """
 WITH mine AS (
     UPDATE instances SET beat = beat + 1, load = $2, leaving = $3
@@ -50,11 +44,6 @@ WITH orphans AS MATERIALIZED (
 )
 SELECT kind, name FROM taken ORDER BY position
 """  # noqa: S608 - made of constants
-_HOLDER: Final = """
-SELECT i.slot, i.incarnation, i.fence, i.address
-FROM streams s JOIN instances i ON i.fence = s.fence
-WHERE s.kind = $1 AND s.name = $2 AND NOT i.buried
-"""
 _RELEASE: Final = """
 WITH held AS MATERIALIZED (
     SELECT s.id FROM streams s JOIN unnest($2::text[], $3::text[]) AS n (kind, name)
@@ -76,10 +65,8 @@ class PostgresOwnership(Ownership):
         async with self._database.borrowed() as connection, connection.transaction():
             # Two who join the same slot do so one after the other.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", slot)
-            await connection.execute(
-                "UPDATE instances SET buried = true WHERE slot = $1 AND NOT buried", slot
-            )
-            return _instance(await connection.fetchrow(_JOIN, slot, address))
+            await connection.execute(queries.BURY_SLOT, slot)
+            return _instance(await connection.fetchrow(queries.JOIN, slot, address))
 
     async def beat(self, instance: Instance, *, load: int = 0, leaving: bool = False) -> list[Peer]:
         """See ``Ownership.beat``."""
@@ -90,26 +77,16 @@ class PostgresOwnership(Ownership):
             for row in rows
         ]
         if not any(peer.instance.fence == instance.fence for peer in peers):
-            raise FencedOffError(
-                f"Incarnation {instance.incarnation} of {instance.slot} was buried.",
-                metadata={"slot": instance.slot, "fence": str(instance.fence)},
-            )
+            raise instance.fenced_off()
         return peers
 
     async def bury(self, peer: Peer) -> bool:
         """See ``Ownership.bury``."""
-        return await self._changed(
-            "UPDATE instances SET buried = true WHERE fence = $1 AND beat = $2 AND NOT buried "
-            "RETURNING fence",
-            peer.instance.fence,
-            peer.beat,
-        )
+        return await self._changed(queries.BURY, peer.instance.fence, peer.beat)
 
     async def leave(self, instance: Instance) -> None:
         """See ``Ownership.leave``."""
-        await self._changed(
-            "UPDATE instances SET buried = true WHERE fence = $1 RETURNING fence", instance.fence
-        )
+        await self._changed(queries.LEAVE, instance.fence)
 
     async def claim(self, stream: StreamKey, instance: Instance) -> bool:
         """See ``Ownership.claim``."""
@@ -125,7 +102,7 @@ class PostgresOwnership(Ownership):
 
     async def holder(self, stream: StreamKey) -> Instance | None:
         """See ``Ownership.holder``."""
-        rows = await self._database.fetch(_HOLDER, stream.kind, stream.name)
+        rows = await self._database.fetch(queries.HOLDER, stream.kind, stream.name)
         return _instance(rows[0]) if rows else None
 
     async def release(self, streams: Sequence[StreamKey], instance: Instance) -> None:

@@ -4,6 +4,7 @@ import time
 from typing import Any, Final
 
 from ensemble.core.errors import StorageCorruptError
+from ensemble.eventlog.views import views
 
 # `position` comes from one sequence for the whole log. `chain` is the last link of a stream.
 # `digest` is there once an event is erased: it stands in the chain for what `payload` and
@@ -72,61 +73,17 @@ CREATE TABLE instances (
     buried boolean NOT NULL DEFAULT false,
     UNIQUE (slot, incarnation)
 );
-CREATE INDEX instances_alive ON instances (fence) WHERE NOT buried;
-CREATE VIEW collaborations AS
-WITH works AS (
-    SELECT stream, count(*) AS turns, sum(input_tokens + output_tokens) AS tokens,
-        sum(cost_nanos) AS nanos
-    FROM executions GROUP BY stream
-), states AS (
-    SELECT s.*, CASE
-        WHEN s.mark <> '' THEN 'running'
-        ELSE coalesce((
-            SELECT CASE e.status WHEN 'running' THEN 'running' WHEN 'failed' THEN 'failed'
-                ELSE 'completed' END
-            FROM executions e WHERE e.stream = s.id ORDER BY e.seq_from DESC LIMIT 1
-        ), 'completed') END AS status
-    FROM streams s WHERE s.kind = 'session' AND s.last_seq > 0
-)
-SELECT
-    s.name AS id,
-    s.owner,
-    s.status,
-    to_timestamp(s.created_at / 1e9) AS started_at,
-    CASE WHEN s.status <> 'running' THEN to_timestamp(s.updated_at / 1e9) END AS completed_at,
-    coalesce(w.turns, 0) AS turns,
-    coalesce(w.tokens, 0)::bigint AS total_tokens,
-    round(coalesce(w.nanos, 0) / 1e9, 6) AS total_cost_usd
-FROM states s LEFT JOIN works w ON w.stream = s.id;
-CREATE VIEW agent_executions AS
-SELECT
-    e.id,
-    s.name AS collaboration_id,
-    e.agent,
-    e.model,
-    e.status,
-    e.input_tokens,
-    e.output_tokens,
-    e.latency_ms,
-    round(e.cost_nanos / 1e9, 6) AS cost_usd,
-    to_timestamp(e.started_at / 1e9) AS started_at,
-    to_timestamp(e.ended_at / 1e9) AS completed_at
-FROM executions e JOIN streams s ON s.id = e.stream;
-CREATE VIEW token_stream AS
-SELECT
-    x.id AS execution_id,
-    e.seq,
-    e.text AS token,
-    to_timestamp(e.created_at / 1e9) AS timestamp,
-    s.owner AS sent_to
-FROM executions x
-JOIN streams s ON s.id = x.stream
-JOIN events e ON e.stream = x.stream AND e.seq >= x.seq_from
-    AND (x.ended_at IS NULL OR e.seq <= x.seq_to)
-WHERE e.text <> ''
+CREATE INDEX instances_alive ON instances (fence) WHERE NOT buried
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_V1,)
+
+def _time(nanos: str) -> str:
+    return f"to_timestamp({nanos} / 1e9)"
+
+
+_VIEWS: Final = views(_time, "json_build_array")
+
+MIGRATIONS: Final[tuple[str, ...]] = (f"{_V1};{_VIEWS}",)
 """What makes each version out of the one before; an empty database runs them all."""
 
 _LOCK: Final = 0x656E7365

@@ -11,8 +11,9 @@ from typing import Final
 
 from ensemble.core.errors import EnsembleError, StorageUnavailableError
 from ensemble.eventlog.event_log import Append, Event, StreamKey
-from ensemble.eventlog.postgres_commit import Commit, StreamState, load_states
+from ensemble.eventlog.postgres_commit import Commit, load_states
 from ensemble.eventlog.postgres_database import Connection, Database, lost
+from ensemble.eventlog.stream_state import StreamState
 
 _GROUP_LIMIT: Final = 512
 """Batches in one commit at most, so that the first of them does not wait for ever."""

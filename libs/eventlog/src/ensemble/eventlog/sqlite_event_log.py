@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from ensemble.core.errors import StorageCorruptError, StorageUnavailableError
-from ensemble.eventlog import sqlite_reads
+from ensemble.eventlog import queries, sqlite_reads
 from ensemble.eventlog.event_log import (
     Append,
     Audit,
@@ -203,7 +203,7 @@ class SqliteEventLog(EventLog):
             return work()
         except sqlite3.Error as exc:
             raise translate(exc, self._file.path) from exc
-        except sqlite_reads.ChainBrokenError as exc:
+        except queries.ChainBrokenError as exc:
             raise StorageCorruptError(
                 f"{self._file.path} is damaged ({exc}). Put a backup in its place.",
                 metadata={"file": str(self._file.path), "seq": str(exc.seq)},

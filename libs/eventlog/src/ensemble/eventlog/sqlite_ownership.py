@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ensemble.core.errors import FencedOffError
+from ensemble.eventlog import queries
 from ensemble.eventlog.event_log import StreamKey
 from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.ownership import Instance, Ownership, Peer
@@ -18,7 +18,11 @@ _ORPHANS: Final = (
     "SELECT s.id, s.name FROM streams s WHERE s.kind = ? AND s.mark = ? AND NOT EXISTS "
     "(SELECT 1 FROM instances i WHERE i.fence = s.fence AND i.buried = 0) "
 )
-_BURY: Final = "UPDATE instances SET buried = 1 WHERE buried = 0 AND "
+_BURY_SLOT: Final = queries.for_sqlite(queries.BURY_SLOT)
+_JOIN: Final = queries.for_sqlite(queries.JOIN)
+_BURY: Final = queries.for_sqlite(queries.BURY)
+_LEAVE: Final = queries.for_sqlite(queries.LEAVE)
+_HOLDER: Final = queries.for_sqlite(queries.HOLDER)
 
 
 class SqliteOwnership(Ownership):
@@ -44,14 +48,8 @@ class SqliteOwnership(Ownership):
         """See ``Ownership.join``."""
 
         def job(connection: sqlite3.Connection) -> Instance:
-            connection.execute(_BURY + "slot = ?", (slot,))
-            incarnation, fence = connection.execute(
-                "INSERT INTO instances (slot, incarnation, address) VALUES (?, 1 + coalesce("
-                "(SELECT max(incarnation) FROM instances WHERE slot = ?), 0), ?) "
-                "RETURNING incarnation, fence",
-                (slot, slot, address),
-            ).fetchone()
-            return Instance(slot, incarnation, fence, address)
+            connection.execute(_BURY_SLOT, (slot,))
+            return Instance(*connection.execute(_JOIN, (slot, address)).fetchone())
 
         return await self._writer.submit(job)
 
@@ -65,10 +63,7 @@ class SqliteOwnership(Ownership):
                 (load, leaving, instance.fence),
             )
             if not beaten.rowcount:
-                raise FencedOffError(
-                    f"Incarnation {instance.incarnation} of {instance.slot} is buried.",
-                    metadata={"fence": str(instance.fence)},
-                )
+                raise instance.fenced_off()
             return [
                 Peer(Instance(*who), beat, load, bool(leaving))
                 for *who, beat, load, leaving in connection.execute(_PEERS)
@@ -78,15 +73,15 @@ class SqliteOwnership(Ownership):
 
     async def bury(self, peer: Peer) -> bool:
         """See ``Ownership.bury``."""
-        return await self._bury("fence = ? AND beat = ?", peer.instance.fence, peer.beat)
+        return await self._bury(_BURY, peer.instance.fence, peer.beat)
 
     async def leave(self, instance: Instance) -> None:
         """See ``Ownership.leave``."""
-        await self._bury("fence = ?", instance.fence)
+        await self._bury(_LEAVE, instance.fence)
 
-    async def _bury(self, where: str, *values: int) -> bool:
+    async def _bury(self, query: str, *values: int) -> bool:
         def job(connection: sqlite3.Connection) -> bool:
-            return connection.execute(_BURY + where, values).rowcount > 0
+            return bool(connection.execute(query, values).fetchall())
 
         return await self._writer.submit(job)
 
@@ -141,12 +136,7 @@ class SqliteOwnership(Ownership):
         """See ``Ownership.holder``."""
 
         def job(connection: sqlite3.Connection) -> Instance | None:
-            row = connection.execute(
-                "SELECT i.slot, i.incarnation, i.fence, i.address FROM instances i "
-                "JOIN streams s ON s.fence = i.fence "
-                "WHERE s.kind = ? AND s.name = ? AND i.buried = 0",
-                (stream.kind, stream.name),
-            ).fetchone()
+            row = connection.execute(_HOLDER, (stream.kind, stream.name)).fetchone()
             return Instance(*row) if row else None
 
         return await self._writer.submit(job)

@@ -5,6 +5,7 @@ from typing import Final
 
 from ensemble.eventlog import chain
 from ensemble.eventlog.sqlite_file import Migration, run_script
+from ensemble.eventlog.views import views
 
 # `position` grows at the right end of its tree, so pages are filled whole; the index
 # makes one stream readable in order and its sequence unique.
@@ -81,63 +82,13 @@ CREATE TABLE instances (
 CREATE INDEX instances_alive ON instances (fence) WHERE buried = 0
 """
 
-# Times are ISO 8601 in UTC. A stream whose last execution runs, or which carries a mark, is
-# still worked on.
-_V2_VIEWS: Final = """
-CREATE VIEW collaborations AS
-WITH works AS (
-    SELECT stream, count(*) AS turns, sum(input_tokens + output_tokens) AS tokens,
-        sum(cost_nanos) AS nanos
-    FROM executions GROUP BY stream
-), states AS (
-    SELECT s.*, CASE
-        WHEN s.mark <> '' THEN 'running'
-        ELSE coalesce((
-            SELECT CASE e.status WHEN 'running' THEN 'running' WHEN 'failed' THEN 'failed'
-                ELSE 'completed' END
-            FROM executions e WHERE e.stream = s.id ORDER BY e.seq_from DESC LIMIT 1
-        ), 'completed') END AS status
-    FROM streams s WHERE s.kind = 'session' AND s.last_seq > 0
-)
-SELECT
-    s.name AS id,
-    s.owner,
-    s.status,
-    strftime('%Y-%m-%dT%H:%M:%fZ', s.created_at / 1e9, 'unixepoch') AS started_at,
-    CASE WHEN s.status <> 'running'
-        THEN strftime('%Y-%m-%dT%H:%M:%fZ', s.updated_at / 1e9, 'unixepoch')
-    END AS completed_at,
-    coalesce(w.turns, 0) AS turns,
-    coalesce(w.tokens, 0) AS total_tokens,
-    round(coalesce(w.nanos, 0) / 1e9, 6) AS total_cost_usd
-FROM states s LEFT JOIN works w ON w.stream = s.id;
-CREATE VIEW agent_executions AS
-SELECT
-    e.id,
-    s.name AS collaboration_id,
-    e.agent,
-    e.model,
-    e.status,
-    e.input_tokens,
-    e.output_tokens,
-    e.latency_ms,
-    round(e.cost_nanos / 1e9, 6) AS cost_usd,
-    strftime('%Y-%m-%dT%H:%M:%fZ', e.started_at / 1e9, 'unixepoch') AS started_at,
-    strftime('%Y-%m-%dT%H:%M:%fZ', e.ended_at / 1e9, 'unixepoch') AS completed_at
-FROM executions e JOIN streams s ON s.id = e.stream;
-CREATE VIEW token_stream AS
-SELECT
-    x.id AS execution_id,
-    e.seq,
-    e.text AS token,
-    strftime('%Y-%m-%dT%H:%M:%fZ', e.created_at / 1e9, 'unixepoch') AS timestamp,
-    CASE WHEN s.owner = '' THEN json_array() ELSE json_array(s.owner) END AS sent_to
-FROM executions x
-JOIN streams s ON s.id = x.stream
-JOIN events e ON e.stream = x.stream AND e.seq >= x.seq_from
-    AND (x.ended_at IS NULL OR e.seq <= x.seq_to)
-WHERE e.text <> ''
-"""
+
+def _time(nanos: str) -> str:
+    """ISO 8601 in UTC."""
+    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {nanos} / 1e9, 'unixepoch')"
+
+
+_VIEWS: Final = views(_time, "json_array")
 
 _PAGE: Final = 1000
 
@@ -146,7 +97,7 @@ def _to_v2(connection: sqlite3.Connection) -> None:
     run_script(connection, _V2)
     for (stream,) in connection.execute("SELECT id FROM streams").fetchall():
         _chain_up(connection, stream)
-    run_script(connection, _V2_VIEWS)
+    run_script(connection, _VIEWS)
 
 
 def _chain_up(connection: sqlite3.Connection, stream: int) -> None:

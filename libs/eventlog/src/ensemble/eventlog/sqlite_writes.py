@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ensemble.core.errors import ConflictError, FencedOffError
-from ensemble.eventlog import chain
+from ensemble.eventlog import chain, queries
 from ensemble.eventlog.event_log import Append, Event, Execution, StreamKey
+from ensemble.eventlog.stream_state import StreamState
 
 _KNOWN_STREAMS: Final = 4096
 """Streams whose state the writer remembers, so that an append reads nothing."""
@@ -16,7 +16,7 @@ _KNOWN_STREAMS: Final = 4096
 ERASE_PAGE: Final = 1000
 """Events that are erased in one transaction, so that appends need not wait for long."""
 
-_NANOS: Final = 1_000_000_000
+_CONTENT: Final = queries.for_sqlite(queries.CONTENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,7 @@ class Written:
 
 
 @dataclass(slots=True)
-class _State:
-    """A stream as the file has it, or will have it at the end of the batch."""
-
-    id: int
-    last_seq: int
-    updated_at: int
-    fence: int
-    chain: bytes
-    secret: bytes
+class _State(StreamState):
     position: int = 0
     mark: str | None = None
 
@@ -65,58 +57,33 @@ class StreamWriter:
             state = touched.get(item.stream)
             if state is None:
                 state = touched[item.stream] = self._state(connection, item, now, fence)
-            if state.fence not in (0, fence):
-                raise FencedOffError(
-                    f"The stream is held under fence {state.fence}, not {fence}.",
-                    metadata={"fence": str(fence), "holder": str(state.fence)},
-                )
-            last = state.last_seq
-            if item.expected_seq is not None and item.expected_seq != last:
-                raise ConflictError(
-                    f"The stream stands at {last}, not at {item.expected_seq}.",
-                    metadata={"expected": str(item.expected_seq), "found": str(last)},
-                )
-            seq, at = last + 1, max(now, state.updated_at)
-            content = chain.digest(state.secret, seq, item.payload, item.text)
-            state.chain = chain.link(state.chain, seq, item.type, item.schema_version, at, content)
+            event = state.take(item, now, fence)
             state.position = _lastrowid(
                 execute(
                     "INSERT INTO events (stream, seq, type, schema_version, created_at, payload, "
                     "text, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         state.id,
-                        seq,
-                        item.type,
-                        item.schema_version,
-                        at,
-                        item.payload,
-                        item.text,
+                        event.seq,
+                        event.type,
+                        event.schema_version,
+                        event.created_at,
+                        event.payload,
+                        event.text,
                         state.chain,
                     ),
                 )
             )
-            state.last_seq, state.updated_at = seq, at
             if item.mark is not None:
                 state.mark = item.mark
             if item.execution is not None:
-                _put_execution(connection, state.id, seq, at, item.execution)
+                _put_execution(connection, state, item.execution)
             if item.snapshot is not None:
-                proof = chain.digest(state.secret, seq, item.snapshot, "")
                 execute(
                     "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)",
-                    (state.id, seq, item.snapshot, proof),
+                    (state.id, event.seq, item.snapshot, state.seal(item.snapshot)),
                 )
-            events.append(
-                Event(
-                    item.stream,
-                    seq,
-                    item.type,
-                    item.payload,
-                    item.schema_version,
-                    at,
-                    item.text,
-                )
-            )
+            events.append(event)
         for key, state in touched.items():
             self._save(connection, key, state)
         while len(self._known) > _KNOWN_STREAMS:
@@ -126,12 +93,13 @@ class StreamWriter:
     def _save(self, connection: sqlite3.Connection, key: StreamKey, state: _State) -> None:
         connection.execute(
             "UPDATE streams SET last_seq = ?, position = ?, updated_at = ?, chain = ?, "
-            "mark = coalesce(?, mark) WHERE id = ?",
+            "secret = ?, mark = coalesce(?, mark) WHERE id = ?",
             (
                 state.last_seq,
                 state.position,
                 state.updated_at,
                 state.chain,
+                state.secret,
                 state.mark,
                 state.id,
             ),
@@ -154,11 +122,6 @@ class StreamWriter:
         if not state.last_seq:
             state.fence = state.fence or (fence if item.own else 0)
             state.id = make_stream(connection, key, item.owner, state.fence, now)
-        if not state.secret:
-            state.secret = chain.new_secret()
-            connection.execute(
-                "UPDATE streams SET secret = ? WHERE id = ?", (state.secret, state.id)
-            )
         return state
 
     def erase(self, connection: sqlite3.Connection, stream: StreamKey, after: int) -> list[int]:
@@ -174,11 +137,7 @@ class StreamWriter:
         if not row:
             return []
         id_, secret = row
-        rows = connection.execute(
-            "SELECT position, seq, payload, text FROM events "
-            "WHERE stream = ? AND seq > ? AND digest IS NULL ORDER BY seq LIMIT ?",
-            (id_, after, ERASE_PAGE),
-        ).fetchall()
+        rows = connection.execute(_CONTENT, (id_, after, ERASE_PAGE)).fetchall()
         connection.executemany(
             "UPDATE events SET digest = ?, payload = x'', text = '' WHERE position = ?",
             [
@@ -206,9 +165,8 @@ def make_stream(
     return int(id_)
 
 
-def _put_execution(
-    connection: sqlite3.Connection, stream: int, seq: int, at: int, execution: Execution
-) -> None:
+def _put_execution(connection: sqlite3.Connection, state: _State, execution: Execution) -> None:
+    seq, at = state.last_seq, state.updated_at
     connection.execute(
         "INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET seq_to = excluded.seq_to, agent = excluded.agent, "
@@ -218,7 +176,7 @@ def _put_execution(
         "ended_at = excluded.ended_at",
         (
             execution.id,
-            stream,
+            state.id,
             seq,
             seq,
             execution.agent,
@@ -227,9 +185,9 @@ def _put_execution(
             execution.input_tokens,
             execution.output_tokens,
             execution.latency_ms,
-            int(execution.cost_usd * _NANOS),
+            execution.cost_nanos,
             at,
-            None if execution.status == "running" else at,
+            None if execution.running else at,
         ),
     )
 

@@ -1,0 +1,54 @@
+"""A stream on its way from one event to the next, the same on every store."""
+
+from dataclasses import dataclass
+
+from ensemble.core.errors import ConflictError, FencedOffError
+from ensemble.eventlog import chain
+from ensemble.eventlog.event_log import Append, Event
+
+
+@dataclass(slots=True)
+class StreamState:
+    """A stream as the store has it, or will have it; ``id`` is 0 where it has no row yet."""
+
+    id: int
+    last_seq: int
+    updated_at: int
+    fence: int
+    chain: bytes
+    secret: bytes
+
+    def take(self, item: Append, now: int, fence: int) -> Event:
+        """Go on by the event that ``item`` makes, and return it; ``chain`` is its link.
+
+        Args:
+            now: Nanoseconds since the epoch; a clock that went back does not turn time round.
+            fence: Of the instance that writes.
+
+        Raises:
+            ConflictError: The stream's last event is not the expected one.
+            FencedOffError: The stream belongs to another fence.
+        """
+        if self.fence not in (0, fence):
+            raise FencedOffError(
+                f"The stream is held under fence {self.fence}, not {fence}.",
+                metadata={"fence": str(fence), "holder": str(self.fence)},
+            )
+        last = self.last_seq
+        if item.expected_seq is not None and item.expected_seq != last:
+            raise ConflictError(
+                f"The stream stands at {last}, not at {item.expected_seq}.",
+                metadata={"expected": str(item.expected_seq), "found": str(last)},
+            )
+        seq, at = last + 1, max(now, self.updated_at)
+        self.secret = self.secret or chain.new_secret()
+        # Postgres keeps no text with a zero character.
+        text = item.text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        content = chain.digest(self.secret, seq, item.payload, text)
+        self.chain = chain.link(self.chain, seq, item.type, item.schema_version, at, content)
+        self.last_seq, self.updated_at = seq, at
+        return Event(item.stream, seq, item.type, item.payload, item.schema_version, at, text)
+
+    def seal(self, snapshot: bytes) -> bytes:
+        """Return the digest by which a damaged snapshot of the present state is found."""
+        return chain.digest(self.secret, self.last_seq, snapshot, "")
