@@ -14,9 +14,48 @@ from ensemble.eventlog import (
     Event,
     EventLog,
     Head,
+    Instance,
+    Ownership,
+    Peer,
     Snapshot,
     StreamKey,
 )
+
+
+class NoOthers(Ownership):
+    """Ownership where nobody else is: everything belongs to the one instance."""
+
+    async def join(self, slot: str, address: str = "") -> Instance:
+        """Return the only instance. Streams are made with fence 0, and it is theirs."""
+        return Instance(slot, 1, 0, address)
+
+    async def beat(self, instance: Instance, *, load: int = 0, leaving: bool = False) -> list[Peer]:
+        """Return nobody."""
+        return []
+
+    async def bury(self, peer: Peer) -> bool:
+        """There is nobody to bury."""
+        return False
+
+    async def leave(self, instance: Instance) -> None:
+        """Nothing is held."""
+
+    async def claim(self, stream: StreamKey, instance: Instance) -> bool:
+        """Every claim holds."""
+        return True
+
+    async def claim_orphans(
+        self, kind: str, mark: str, instance: Instance, limit: int
+    ) -> list[StreamKey]:
+        """There are none: nothing outlives the process."""
+        return []
+
+    async def holder(self, stream: StreamKey) -> Instance | None:
+        """Return nobody."""
+        return None
+
+    async def release(self, streams: Sequence[StreamKey], instance: Instance) -> None:
+        """Nothing is held."""
 
 
 class InstantLog(EventLog):
@@ -27,6 +66,7 @@ class InstantLog(EventLog):
         self._heads: dict[StreamKey, Head] = {}
         self._positions = itertools.count(1)
         self.commits = 0
+        self.ownership = NoOthers()
 
     @classmethod
     async def open(cls, path: Path) -> Self:

@@ -109,16 +109,25 @@ class ScriptedNode:
     Args:
         transport: ``inproc`` or ``tcp``.
         reply: What the model says to everything.
+        router: Another model router than the scripted one.
+        tools: Another tool server than the scripted one.
     """
 
-    def __init__(self, transport: str, reply: Reply) -> None:
+    def __init__(
+        self,
+        transport: str,
+        reply: Reply | None = None,
+        *,
+        router: Any = None,
+        tools: Any = None,
+    ) -> None:
         self.marks: list[tuple[str, float]] = []
         self._transport = transport
         self._peers: dict[str, Any] = {
             "stt": _Stt(self._mark),
             "tts": _Tts(self._mark),
-            "model-router": _ModelRouter(self._mark, reply),
-            "tool-server": ScriptedToolServer(),
+            "model-router": router or _ModelRouter(self._mark, reply or Reply()),
+            "tool-server": tools or ScriptedToolServer(),
             "world-model": ScriptedWorldModel(),
         }
         self.addresses: dict[str, str] = {}
@@ -165,6 +174,7 @@ class Dialled:
     """Channels to peers at ``addresses``; closed with ``stack``. Implements ``Channels``."""
 
     def __init__(self, addresses: dict[str, str], stack: AsyncExitStack) -> None:
+        self._addresses = addresses
         self._channels = {name: open_channel(address) for name, address in addresses.items()}
         for channel in self._channels.values():
             stack.push_async_callback(channel.close)
@@ -172,6 +182,10 @@ class Dialled:
     def get(self, peer: str) -> grpc.aio.Channel:
         """Return the channel to ``peer``."""
         return self._channels[peer]
+
+    def address_of(self, peer: str) -> str:
+        """Return where ``peer`` is; empty for one that is not a peer."""
+        return self._addresses.get(peer, "")
 
 
 class NodeProcess:

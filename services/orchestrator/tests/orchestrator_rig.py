@@ -159,7 +159,7 @@ class Rig:
         self.peers = peers
         self.settings = settings
         self.service: OrchestratorService
-        self._name = peers.address("orchestrator").removeprefix("inproc:")
+        self._name = peers.address_of("orchestrator").removeprefix("inproc:")
 
     async def start(self) -> None:
         self.service = build(self.settings, self.peers)

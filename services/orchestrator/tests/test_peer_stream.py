@@ -66,7 +66,6 @@ async def _hear(channel: grpc.aio.Channel, patience_s: float) -> list[str]:
         Settling(),
         Request(start={}),
         patience_s=patience_s,
-        silence_s=10,
     )
     kinds = []
     async with stream:

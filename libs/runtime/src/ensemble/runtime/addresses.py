@@ -1,10 +1,13 @@
 """Where services listen and where they are dialled, from the environment (DESIGN §3)."""
 
+import ipaddress
 import os
+import socket
 from collections.abc import Collection, Mapping
 
+from ensemble.core.errors import ConfigurationError
 from ensemble.core.services import DEFAULT_PORTS, environment_prefix
-from ensemble.transport.address import scheme_of
+from ensemble.transport.address import host_of, scheme_of
 
 
 def default_address(service: str) -> str:
@@ -59,3 +62,47 @@ def transport_of(address: str) -> str:
     """Return ``inproc``, ``unix``, ``tcp`` or ``consul``."""
     scheme = scheme_of(address)
     return scheme if scheme in ("inproc", "unix", "consul") else "tcp"
+
+
+def reachable_host(host: str) -> str:
+    """Return the host under which others reach what listens at ``host``.
+
+    Raises:
+        ConfigurationError: It listens everywhere, and this machine's own address is not clear.
+    """
+    try:
+        unspecified = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        unspecified = False
+    if not unspecified:
+        return host
+    # Connecting a datagram socket sends nothing; it only picks the interface.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            raise ConfigurationError(
+                f"It is not clear under which address other nodes reach {host}; set "
+                "ENSEMBLE_ADVERTISE_HOST.",
+                metadata={"variable": "ENSEMBLE_ADVERTISE_HOST"},
+            ) from None
+        return str(probe.getsockname()[0])
+
+
+def advertised_address(service: str, dialled: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return where other nodes reach ``service`` of this process; empty if they cannot.
+
+    Args:
+        service: Its name.
+        dialled: Where this process itself reaches it.
+        environ: Where to read.
+    """
+    scheme = scheme_of(dialled)
+    listens = listen_addresses(service, environ, always=scheme != "inproc")
+    if not listens:
+        return ""
+    if scheme_of(listens[0]) != "dns":
+        return listens[0]
+    host = environ.get("ENSEMBLE_ADVERTISE_HOST", "") or reachable_host(host_of(listens[0]))
+    port = listens[0].rpartition(":")[2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -5,8 +5,6 @@ The client costs an HTTP stack, so it is imported only where a Consul is configu
 
 import asyncio
 import contextlib
-import ipaddress
-import socket
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -15,6 +13,7 @@ import msgspec
 import structlog
 
 from ensemble.core.errors import ConfigurationError
+from ensemble.runtime.addresses import reachable_host
 from ensemble.runtime.hosted import HostedService
 from ensemble.runtime.runtime_settings import RuntimeSettings
 from ensemble.transport.address import host_of
@@ -72,32 +71,12 @@ def _entry(
     return Entry(
         id=f"ensemble-{hosted.name}-{instance_id}-{port}",
         name=f"ensemble-{hosted.name}",
-        host=settings.advertise_host or _reachable(host_of(address)),
+        host=settings.advertise_host or reachable_host(host_of(address)),
         port=int(port),
         grpc_name=hosted.grpc_name,
         use_tls=settings.tls_cert is not None,
         meta={"tier": settings.tier.value, "instance": instance_id},
     )
-
-
-def _reachable(host: str) -> str:
-    try:
-        unspecified = ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        unspecified = False
-    if not unspecified:
-        return host
-    # Connecting a datagram socket sends nothing; it only picks the interface.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            raise ConfigurationError(
-                f"It is not clear under which address other nodes reach {host}; set "
-                "ENSEMBLE_ADVERTISE_HOST.",
-                metadata={"variable": "ENSEMBLE_ADVERTISE_HOST"},
-            ) from None
-        return str(probe.getsockname()[0])
 
 
 class Registration:

@@ -22,6 +22,9 @@ class Channels(Protocol):
         it is first used, so this neither waits nor fails because the peer is away.
         """
 
+    def address_of(self, peer: str) -> str:
+        """Return where ``peer`` is dialled, such as "inproc:stt" or "127.0.0.1:7704"."""
+
 
 class Service(abc.ABC):
     """One of the services, the same whether it is colocated or on its own.

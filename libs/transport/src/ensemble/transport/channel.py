@@ -49,7 +49,7 @@ def open_channel(
 
     Args:
         address: ``inproc:NAME``, ``unix:PATH``, ``dns:///HOST:PORT``, ``HOST:PORT``,
-            ``ipv4:A:P[,A:P]``, ``consul:NAME`` or ``consul:NAME/INSTANCE``.
+            ``ipv4:A:P[,A:P]`` (calls take turns), ``consul:NAME`` or ``consul:NAME/INSTANCE``.
         interceptors: What each call passes, outermost first; the standard ones when None.
         options: gRPC channel options beside ours; the later of two equal ones counts.
         tls: Certificates; without them only addresses on this machine are dialled.
@@ -70,15 +70,15 @@ def _open(address: str, options: Sequence[tuple[str, Any]], tls: Tls | None) -> 
     scheme = scheme_of(address)
     if scheme == "inproc":
         return InProcessChannel(address.removeprefix("inproc:"), options)
+    spread = merged(options, [("grpc.lb_policy_name", "round_robin")])
     if scheme == "consul":
         # Consul's client costs an HTTP stack: only those who use it pay for it.
         from ensemble.transport.consul import ConsulChannel
 
-        spread = merged(options, [("grpc.lb_policy_name", "round_robin")])
         return ConsulChannel(
             address.removeprefix("consul:"), lambda target: dial(target, spread, tls)
         )
-    return dial(address, options, tls)
+    return dial(address, spread if "," in address else options, tls)
 
 
 def dial(

@@ -1,13 +1,17 @@
 """Puts the orchestrator together."""
 
+import socket
+
 import grpc
 
-from ensemble.eventlog import SqliteEventLog
+from ensemble.core.errors import ConfigurationError, SessionMovedError
+from ensemble.eventlog import PostgresEventLog, SqliteEventLog
 from ensemble.orchestrator.adapters.model_router import RouterLanguageModel
 from ensemble.orchestrator.adapters.peer_stream import Settling
 from ensemble.orchestrator.adapters.speech import SttRecognizer, TtsSynthesizer
 from ensemble.orchestrator.adapters.tool_server import ToolServerTools
 from ensemble.orchestrator.adapters.world_model import WorldModelWorld
+from ensemble.orchestrator.membership import Membership
 from ensemble.orchestrator.notices import Notices
 from ensemble.orchestrator.records import Records
 from ensemble.orchestrator.response import Peers
@@ -15,6 +19,7 @@ from ensemble.orchestrator.servicer import OrchestratorServicer
 from ensemble.orchestrator.sessions import Sessions
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.tool_runner import ToolBox
+from ensemble.runtime.addresses import advertised_address
 from ensemble.runtime.service import Channels, Service
 from ensemble.v1 import orchestrator_service_pb2_grpc
 
@@ -34,7 +39,8 @@ class OrchestratorService(Service):
         self._channels = channels
         self._servicer = OrchestratorServicer(settings)
         self._settling = Settling()
-        self._log: SqliteEventLog | None = None
+        self._log: SqliteEventLog | PostgresEventLog | None = None
+        self._membership: Membership | None = None
         self._toolbox: ToolBox | None = None
         self._sessions: Sessions | None = None
         self._notices: Notices | None = None
@@ -46,27 +52,35 @@ class OrchestratorService(Service):
         )
 
     async def start(self) -> None:
-        """Open the log and close what the process before this one left open.
+        """Open the log, and go on with what the process before this one left open.
 
         Raises:
+            ConfigurationError: ``store`` is no address of a store.
             StorageLockedError: Another process uses the log.
             StorageCorruptError: It is damaged or of a newer version.
             StorageUnavailableError: It cannot be opened.
         """
-        self._log = log = await SqliteEventLog.open(self._settings.log_path())
         try:
-            self._sessions = sessions = Sessions(log, self._make_peers(), self._settings)
-            await sessions.recover()
+            self._log = log = await self._open_log()
+            self._membership = membership = self._make_membership(log)
+            await membership.join()
+            self._sessions = sessions = Sessions(
+                log, membership, self._make_peers(), self._settings
+            )
+            membership.start(lambda: sessions.drop_all(SessionMovedError()))
         except BaseException:
             await self.close()
             raise
         world = WorldModelWorld(self._channels.get("world-model"))
-        self._notices = Notices(world, log, sessions)
+        self._notices = Notices(world, log, sessions, membership)
         self._notices.start()
+        sessions.start()
         self._servicer.begin(sessions, self._notices, Records(log, sessions))
 
     async def drain(self) -> None:
         """See ``Service.drain``."""
+        if self._membership is not None:
+            self._membership.leave_soon()
         await self._servicer.drain()
 
     async def close(self) -> None:
@@ -79,9 +93,35 @@ class OrchestratorService(Service):
         if self._toolbox is not None:
             await self._toolbox.close()
         await self._settling.close()
+        if self._membership is not None:
+            await self._membership.close()
         if self._log is not None:
             await self._log.close()
             self._log = None
+
+    async def _open_log(self) -> SqliteEventLog | PostgresEventLog:
+        store = self._settings.store
+        if not store:
+            return await SqliteEventLog.open(self._settings.log_path())
+        if not store.startswith(("postgresql://", "postgres://")):
+            raise ConfigurationError(
+                "ENSEMBLE_ORCHESTRATOR_STORE is not a postgresql:// URL. Leave it empty for a "
+                "file of this machine.",
+                metadata={"variable": "ENSEMBLE_ORCHESTRATOR_STORE"},
+            )
+        return await PostgresEventLog.open(store)
+
+    def _make_membership(self, log: SqliteEventLog | PostgresEventLog) -> Membership:
+        address = self._settings.advertise or advertised_address(
+            self.name, self._channels.address_of(self.name)
+        )
+        alone = not self._settings.store
+        # A file has one user at a time: whoever opens it is the next of the same slot.
+        slot = "file" if alone else self._settings.slot or address or socket.gethostname()
+        return Membership(log.ownership, slot, address, alone=alone, load=self._count)
+
+    def _count(self) -> int:
+        return len(self._sessions.live) if self._sessions is not None else 0
 
     @property
     def commits(self) -> int:

@@ -126,12 +126,6 @@ class Inputs:
         if self._listener is not None:
             self._listener.accept(samples)
 
-    def forget(self) -> None:
-        """See ``Input.forget``."""
-        self._texts = self._session.conversation.accepted.text_items
-        if self._listener is not None:
-            self._session.spawn(self._listener.close(), "stop-listening")
-
     # Hearing
 
     async def speech_started(self, offset: int) -> None:
@@ -180,7 +174,8 @@ class Inputs:
         note = session_events_pb2.InputAccepted(samples=end, text_items=accepted.text_items)
         key = accepted_key(self._session.session_id)
         try:
-            await self._session.log.append([Append(key, "accepted", note.SerializeToString())])
+            accept = Append(key, "accepted", note.SerializeToString(), own=True)
+            await self._session.log.append([accept], fence=self._session.fence)
         except EnsembleError as exc:
             await self._session.complain(exc)
             return

@@ -8,9 +8,11 @@ from typing import Final
 
 import structlog
 
-from ensemble.core.errors import EnsembleError
+from ensemble.core.errors import EnsembleError, SessionMovedError
 from ensemble.eventlog import Append, EventLog, StreamKey
+from ensemble.orchestrator.membership import Membership
 from ensemble.orchestrator.ports import World
+from ensemble.orchestrator.record import session_key
 from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.sessions import Sessions
 from ensemble.v1 import session_events_pb2, world_model_service_pb2
@@ -38,16 +40,24 @@ class Notices:
     attaches. The place in the world's history, what is pending and what was told are in
     the log, so a restart neither loses nor repeats a notice.
 
+    Of several orchestrators each one follows. The one that holds the session that asked tells;
+    where nobody holds it, the first one to hold the notice does. The others wait for that and
+    tell their own sessions of the person what is pending then.
+
     Args:
         world: What is followed.
         log: Where is kept what was told.
         sessions: Who is told.
+        membership: In whose name it is told.
     """
 
-    def __init__(self, world: World, log: EventLog, sessions: Sessions) -> None:
+    def __init__(
+        self, world: World, log: EventLog, sessions: Sessions, membership: Membership
+    ) -> None:
         self._world = world
         self._log = log
         self._sessions = sessions
+        self._membership = membership
         self._tasks: list[asyncio.Task[None]] = []
         self._lock = asyncio.Lock()
 
@@ -64,16 +74,21 @@ class Notices:
 
     async def deliver_pending(self, session: Session) -> None:
         """Tell a session that was just attached what waits for its person."""
-        principal = session.owner.partition("/")[2]
         async with self._lock:
+            await self._deliver([session], session.owner.partition("/")[2])
+
+    async def _deliver(self, hearers: Sequence[Session], principal: str) -> None:
+        if hearers:
             heads = await self._log.heads(
                 "notice", owner=principal, mark=_PENDING, limit=_PENDING_LIMIT
             )
             for head in reversed(heads):
+                if not await self._is_mine(head.stream):
+                    continue
                 (first,) = await self._log.read(head.stream, limit=1)
                 notice = session_events_pb2.Notice.FromString(first.payload)
-                told = Append(head.stream, "told", b"", mark="")
-                await self._tell(session, notice, (told,))
+                told = Append(head.stream, "told", b"", expected_seq=1, mark="")
+                await self._tell_all(hearers, notice, (told,))
 
     async def _follow(self, kind: str) -> None:
         pause = _FIRST_PAUSE_S
@@ -100,7 +115,7 @@ class Notices:
         head = await self._log.head(_place_key(kind))
         if head is None:
             return 0
-        (last,) = await self._log.read(head.stream, head.last_seq - 1)
+        (last,) = await self._log.read(head.stream, head.last_seq - 1, limit=1)
         return int(last.payload)
 
     async def _take(self, kind: str, change: world_model_service_pb2.WatchResponse) -> bool:
@@ -118,19 +133,40 @@ class Notices:
         principal = _text(known, "principal")
         place = _place_at(kind, change.sequence)
         key = StreamKey("notice", f"{kind}/{entity.name}")
+        asked = _text(known, "session_id")
+        if await self._told_elsewhere(key, asked):
+            # Only the place in the history was not kept, perhaps.
+            await self._log.append([place])
+            async with self._lock:
+                await self._deliver(self._sessions.attached(principal), principal)
+            return True
         async with self._lock:
-            if await self._log.head(key) is not None:
-                # It was told before; only the place in the history was not kept.
-                await self._log.append([place])
-                return True
-            hearers = self._hearers(_text(known, "session_id"), principal)
-            mark = "" if hearers else _PENDING
+            hearers = self._hearers(asked, principal)
             payload = notice.SerializeToString()
-            also = (Append(key, "due", payload, owner=principal, mark=mark), place)
-            if not hearers:
-                await self._log.append(also)
-            for number, session in enumerate(hearers):
-                await self._tell(session, notice, () if number else also)
+            mark = "" if hearers else _PENDING
+            told = Append(key, "due", payload, expected_seq=0, owner=principal, mark=mark)
+            if hearers:
+                await self._tell_all(hearers, notice, (told, place))
+            else:
+                await self._log.append((told, place), fence=self._membership.fence)
+        return True
+
+    async def _told_elsewhere(self, key: StreamKey, asked: str) -> bool:
+        """Wait while another one that lives has to tell; False when it is for this one."""
+        while await self._log.head(key) is None:
+            if asked and await self._membership.holds_elsewhere(session_key(asked)):
+                await self._membership.next_beat()
+            elif await self._is_mine(key):
+                return False
+            else:
+                await self._membership.next_beat()
+        return True
+
+    async def _is_mine(self, key: StreamKey) -> bool:
+        try:
+            await self._membership.hold([key])
+        except SessionMovedError:
+            return False
         return True
 
     def _hearers(self, session_id: str, principal: str) -> list[Session]:
@@ -138,6 +174,12 @@ class Notices:
         if asked is not None and asked.outbox is not None:
             return [asked]
         return self._sessions.attached(principal)
+
+    async def _tell_all(
+        self, hearers: Sequence[Session], notice: session_events_pb2.Notice, also: Sequence[Append]
+    ) -> None:
+        for number, session in enumerate(hearers):
+            await self._tell(session, notice, () if number else also)
 
     async def _tell(
         self, session: Session, notice: session_events_pb2.Notice, also: Sequence[Append]

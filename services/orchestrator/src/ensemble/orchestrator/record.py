@@ -89,7 +89,8 @@ class Recorder:
 
     Args:
         log: Where to.
-        session_id: Whose events.
+        conversation: Whose events.
+        fence: Of the instance that holds it.
         on_committed: Told each event once it is durable, in order.
         on_failed: Told why a commit failed; everything that waited is dropped.
     """
@@ -97,13 +98,16 @@ class Recorder:
     def __init__(
         self,
         log: EventLog,
-        session_id: str,
+        conversation: Conversation,
+        fence: int,
         *,
         on_committed: Callable[[session_events_pb2.ServerEvent], None],
         on_failed: Callable[[EnsembleError], None],
     ) -> None:
         self._log = log
-        self._key = session_key(session_id)
+        self._key = session_key(conversation.session.session_id)
+        self._conversation = conversation
+        self._fence = fence
         self._on_committed = on_committed
         self._on_failed = on_failed
         self._pending: list[_Pending] = []
@@ -206,9 +210,12 @@ class Recorder:
             places.append(len(appends))
             kind = pending.event.WhichOneof("event") or ""
             payload = pending.event.SerializeToString()
-            appends.append(Append(self._key, kind, payload, mark=pending.mark))
+            # Nobody else writes to it; where somebody does, or a commit whose outcome was not
+            # known took place after all, what is in memory is not what the log says.
+            last = None if appends else self._conversation.session.last_sequence
+            appends.append(Append(self._key, kind, payload, mark=pending.mark, expected_seq=last))
             appends.extend(pending.also)
-        seqs = await self._log.append(appends)
+        seqs = await self._log.append(appends, fence=self._fence)
         for pending, place in zip(batch, places, strict=True):
             self._on_committed(_place(pending.event, self._key.name, seqs[place]))
 

@@ -16,10 +16,11 @@ from ensemble.core.errors import (
     ServiceUnavailableError,
     WrongFirstMessageError,
 )
+from ensemble.orchestrator.live import Live
 from ensemble.orchestrator.notices import Notices
 from ensemble.orchestrator.outbox import Outbox
 from ensemble.orchestrator.records import Records
-from ensemble.orchestrator.sessions import Live, Owner, Sessions
+from ensemble.orchestrator.sessions import Owner, Sessions
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.summary import summarise
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, trusted
@@ -141,8 +142,7 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         self, request: orchestrator_service_pb2.DescribeSessionRequest, context: Context
     ) -> orchestrator_service_pb2.DescribeSessionResponse:
         """Return one session."""
-        live = await self._sessions.get(_owner(), request.session_id)
-        session = live.session.conversation.session
+        session = await self._sessions.look(_owner(), request.session_id)
         return orchestrator_service_pb2.DescribeSessionResponse(session=session)
 
     async def FindSessions(
@@ -179,20 +179,18 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         return await self._records.erase(_owner(), request.session_id)
 
     async def drain(self) -> None:
-        """Tell every open stream that this orchestrator leaves, and take no new ones."""
+        """Tell every open stream that this orchestrator leaves, take no new ones, and let others
+        have each session as soon as nothing is under way in it."""
         self._draining = True
         if self._open is None:
             return
         grace = datetime.timedelta(seconds=self._settings.drain_s)
         leaves = datetime.datetime.now(datetime.UTC) + grace
         for live in list(self._sessions.live):
-            outbox = live.session.outbox
-            if outbox is None:
-                continue
             event = session_events_pb2.ServerEvent()
             event.going_away.deadline.FromDatetime(leaves)
-            outbox.post(event)
-            leaving = asyncio.create_task(_leave(live, outbox))
+            live.session.post(event)
+            leaving = asyncio.create_task(self._sessions.hand_over(live))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
 
@@ -260,11 +258,6 @@ async def _alive(requests: Requests) -> Requests:
         return
     async for request in watch(requests, _CLIENT_SILENCE_S):
         yield request
-
-
-async def _leave(live: Live, outbox: Outbox) -> None:
-    await live.session.quiet()
-    outbox.end()
 
 
 def _owner() -> Owner:

@@ -3,16 +3,19 @@
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
 
 from ensemble.core.errors import (
+    ConflictError,
     EnsembleError,
+    FencedOffError,
     ResumeOutOfRangeError,
     ServiceUnavailableError,
     SessionBusyError,
+    SessionMovedError,
     UnexpectedMessageError,
 )
 from ensemble.core.ids import new_id
@@ -44,9 +47,6 @@ class Input(Protocol):
     def accept(self, samples: int) -> None:
         """Audio up to ``samples`` is safe."""
 
-    def forget(self) -> None:
-        """What was not committed is lost here: the client will send it again."""
-
 
 class Session:
     """Runs one conversation. It lives on while nobody is attached.
@@ -57,6 +57,9 @@ class Session:
         log: Where its record is.
         peers: What it works with.
         settings: How it works.
+        fence: Of the instance that holds it.
+        on_broken: Told why its record cannot be gone on with from here; what is in memory may
+            differ from it from then on.
     """
 
     def __init__(
@@ -66,15 +69,24 @@ class Session:
         log: EventLog,
         peers: Peers,
         settings: OrchestratorSettings,
+        *,
+        fence: int,
+        on_broken: Callable[["Session", EnsembleError], None],
     ) -> None:
         self.conversation = conversation
         self.owner = owner
         self.log = log
         self.settings = settings
+        self.fence = fence
         self.phases = PhaseMachine()
         self.recorder = Recorder(
-            log, self.session_id, on_committed=self._on_committed, on_failed=self._on_failed
+            log,
+            conversation,
+            fence,
+            on_committed=self._on_committed,
+            on_failed=self._on_failed,
         )
+        self._on_broken = on_broken
         self.outbox: Outbox | None = None
         self.input: Input | None = None
         self.peers = peers
@@ -368,18 +380,17 @@ class Session:
             self.input.accept(accepted.samples)
         self.post(session_events_pb2.ServerEvent(input_accepted=accepted))
 
-    def _on_failed(self, error: EnsembleError) -> None:
-        _LOG.error("record_failed", session_id=self.session_id, reason=error.reason)
+    def _on_failed(self, cause: EnsembleError) -> None:
+        _LOG.error("record_failed", session_id=self.session_id, reason=cause.reason)
+        moved = isinstance(cause, FencedOffError | ConflictError)
+        error = SessionMovedError() if moved else cause
         for turn in self._turns:
             turn.finish(None, error)
         self._turns.clear()
         if self._live is not None:
             self._live.abort(error)
-        if self.input is not None:
-            self.input.forget()
         # What was sent is not safe: the client comes back and sends it again.
-        if self.outbox is not None:
-            self.outbox.end(error)
+        self._on_broken(self, error)
 
     def _flush_playback(self, response_id: str) -> None:
         if self.outbox is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +12,9 @@ import structlog
 
 from ensemble.core.errors import (
     ConflictError,
+    EnsembleError,
     InvalidArgumentError,
+    SessionMovedError,
     SessionNotFoundError,
     UnexpectedMessageError,
     UnsupportedAudioFormatError,
@@ -21,8 +23,9 @@ from ensemble.core.ids import new_id
 from ensemble.eventlog import Append, EventLog, Head, StreamKey
 from ensemble.orchestrator.conversation import Conversation
 from ensemble.orchestrator.input_audio import check_formats
-from ensemble.orchestrator.inputs import Inputs, accepted_key
-from ensemble.orchestrator.outbox import Outbox
+from ensemble.orchestrator.inputs import accepted_key
+from ensemble.orchestrator.live import Live
+from ensemble.orchestrator.membership import Membership
 from ensemble.orchestrator.record import CREATED, OPEN, load, session_key
 from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.session import Session
@@ -37,7 +40,9 @@ from ensemble.v1 import (
 
 _LOG = structlog.get_logger()
 
-_RECOVERED_AT_ONCE: Final = 64
+_TAKEN_AT_ONCE: Final = 64
+"""Conversations taken up side by side."""
+
 _DEFAULT_PAGE: Final = 50
 
 
@@ -53,77 +58,36 @@ class Owner:
         return f"{self.tenant}/{self.principal}"
 
 
-class Live:
-    """A session in memory, and who is attached to it."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.inputs = Inputs(session)
-        self._away: asyncio.TimerHandle | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Nobody is attached and nothing is under way."""
-        return self.session.outbox is None and self._away is None and self.session.is_quiet
-
-    def attach(self, start: session_events_pb2.SessionStart) -> Outbox:
-        """See ``Session.attach``."""
-        outbox = self.session.attach(start)
-        if self._away is not None:
-            self._away.cancel()
-            self._away = None
-        return outbox
-
-    def detach(self, outbox: Outbox) -> None:
-        """A client's stream ended; the session waits a while for it to come back."""
-        if self.session.detach(outbox):
-            self.await_client()
-
-    def await_client(self) -> None:
-        """Give up what is under way unless a client attaches in time."""
-        wait = self.session.settings.away_s
-        self._away = asyncio.get_running_loop().call_later(wait, self._give_up)
-
-    def _give_up(self) -> None:
-        self._away = None
-        self.session.interrupt(common_pb2.STOP_REASON_INTERRUPTED)
-        self.session.spawn(self.inputs.close(), "stop-listening")
-
-    async def retire(self) -> None:
-        """End it for good: whoever is attached hears that there is no such session."""
-        outbox = self.session.outbox
-        if outbox is not None:
-            outbox.end(SessionNotFoundError(metadata={"sessionId": self.session.session_id}))
-            self.session.detach(outbox)
-        await self.inputs.close()
-        await self.close()
-
-    async def close(self) -> None:
-        """End it in this process; its record stays."""
-        if self._away is not None:
-            self._away.cancel()
-        await self.session.close()
-
-
 class Sessions:
     """Finds sessions by id, in memory or in the log.
 
     Args:
         log: Their records.
+        membership: In whose name they are held.
         peers: What they work with.
         settings: How they work.
     """
 
-    def __init__(self, log: EventLog, peers: Peers, settings: OrchestratorSettings) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        membership: Membership,
+        peers: Peers,
+        settings: OrchestratorSettings,
+    ) -> None:
         self._log = log
+        self._membership = membership
         self._peers = peers
         self._settings = settings
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Live]] = {}
         self._barred: set[str] = set()
+        self._broken: set[str] = set()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def live(self) -> Iterable[Live]:
+    def live(self) -> Collection[Live]:
         """The sessions in memory."""
         return self._live.values()
 
@@ -166,13 +130,14 @@ class Sessions:
                 made.SerializeToString(),
                 expected_seq=0,
                 owner=str(owner),
+                own=True,
             )
         ]
         request = _request_key(owner, request_id)
         if request_id:
             batch.append(Append(request, "made", session_id.encode(), expected_seq=0))
         try:
-            await self._log.append(batch)
+            await self._log.append(batch, fence=self._membership.fence)
         except ConflictError:
             (first,) = await self._log.read(request, limit=1)
             return await self.get(owner, first.payload.decode()), False
@@ -183,15 +148,11 @@ class Sessions:
 
         Raises:
             SessionNotFoundError: There is none of this id, or it is somebody else's.
+            SessionMovedError: Another orchestrator has it.
         """
         live = self._live.get(session_id)
         if live is None and session_id not in self._barred:
-            loading = self._loading.get(session_id)
-            if loading is None:
-                loading = asyncio.create_task(self._load(session_id))
-                self._loading[session_id] = loading
-                loading.add_done_callback(lambda _: self._loading.pop(session_id, None))
-            live = await asyncio.shield(loading)
+            live = await self._loaded(session_id)
         if live is None or session_id in self._barred or live.session.owner != str(owner):
             raise SessionNotFoundError(metadata={"sessionId": session_id})
         if session_id in self._live:
@@ -214,6 +175,7 @@ class Sessions:
 
         Raises:
             UnexpectedMessageError: An answer is under way in it.
+            SessionMovedError: Another orchestrator has it.
         """
         self._barred.add(session_id)
         try:
@@ -221,10 +183,22 @@ class Sessions:
                 await asyncio.wait({loading})
             self.check_quiet([session_id])
             if (live := self._live.pop(session_id, None)) is not None:
-                await live.retire()
+                await live.retire(SessionNotFoundError(metadata={"sessionId": session_id}))
+            await self._membership.hold([session_key(session_id), accepted_key(session_id)])
             yield
         finally:
             self._barred.discard(session_id)
+
+    async def look(self, owner: Owner, session_id: str) -> session_pb2.Session:
+        """Return a session as it stands, whoever holds it.
+
+        Raises:
+            SessionNotFoundError: There is none of this id, or it is somebody else's.
+        """
+        head = await self._log.head(session_key(session_id))
+        if head is None or session_id in self._barred or head.owner != str(owner):
+            raise SessionNotFoundError(metadata={"sessionId": session_id})
+        return await self.describe(head)
 
     async def describe(self, head: Head) -> session_pb2.Session:
         """Return a session as it stands, without keeping it in memory."""
@@ -252,45 +226,135 @@ class Sessions:
         more = len(heads) > size
         return sessions, str(heads[size - 1].position) if more else ""
 
-    async def recover(self) -> int:
-        """Go on with what was under way when the process before this one ended.
+    def start(self) -> None:
+        """Begin to take up what was under way in a process that died, this one's forerunner
+        or another one, and go on with it for as long as this one lives."""
+        self._tasks.add(asyncio.create_task(self._take_up_orphans(), name="take-up"))
 
-        Returns:
-            How many sessions had an answer under way, or a turn that waited for one.
-        """
-        recovered, before = 0, None
-        while heads := await self._log.heads(
-            "session", mark=OPEN, before=before, limit=_RECOVERED_AT_ONCE
-        ):
-            await asyncio.gather(*(self._take_up(head) for head in heads))
-            recovered += len(heads)
-            before = heads[-1].position
-        if recovered:
-            _LOG.info("answers_taken_up", count=recovered)
-        return recovered
+    async def drop_all(self, error: EnsembleError) -> None:
+        """End all sessions in this process; who is attached to one hears why."""
+        dropped = list(self._live.values())
+        self._live.clear()
+        self._broken.clear()
+        await asyncio.gather(*(live.retire(error) for live in dropped))
+
+    async def hand_over(self, live: Live) -> None:
+        """Let others have a session as soon as nothing is under way in it."""
+        await live.session.quiet()
+        session_id = live.session.session_id
+        if self._live.get(session_id) is not live:
+            return
+        del self._live[session_id]
+        await live.close()
+        try:
+            await self._membership.release([session_key(session_id), accepted_key(session_id)])
+        except EnsembleError as exc:
+            _LOG.warning("release_failed", session_id=session_id, reason=exc.reason)
 
     async def close(self) -> None:
         """End all sessions in this process."""
-        for loading in list(self._loading.values()):
-            loading.cancel()
+        for task in (*self._tasks, *self._loading.values()):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await asyncio.gather(*(live.close() for live in self._live.values()))
         self._live.clear()
 
-    async def _take_up(self, head: Head) -> None:
-        live = await self._load(head.stream.name)
-        live.await_client()
-        await take_up(live.session)
+    async def _take_up_orphans(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                await self._take_up_broken()
+                while await self._take_up_some():
+                    if self._membership.is_busiest:
+                        break  # the others have until the next beat to take the rest
+            except EnsembleError as exc:
+                _LOG.warning("take_up_failed", reason=exc.reason)
+            if self._membership.is_alone and not self._broken:
+                await self._wake.wait()
+            await self._membership.next_beat()
+
+    async def _take_up_broken(self) -> None:
+        """Go on with what could not be written here before, now that it may be."""
+        for session_id in list(self._broken):
+            try:
+                await self._loaded(session_id)
+            except (SessionMovedError, SessionNotFoundError):
+                _LOG.debug("session_elsewhere", session_id=session_id)
+            self._broken.discard(session_id)
+
+    async def _take_up_some(self) -> int:
+        taken = await self._membership.take_orphans("session", OPEN, _TAKEN_AT_ONCE)
+        found = await asyncio.gather(
+            *(self._loaded(key.name) for key in taken), return_exceptions=True
+        )
+        for key, result in zip(taken, found, strict=True):
+            if isinstance(result, EnsembleError):
+                self._broken.add(key.name)
+                _LOG.warning("take_up_failed", session_id=key.name, reason=result.reason)
+            elif isinstance(result, BaseException):
+                raise result
+        if taken:
+            _LOG.info("answers_taken_up", count=len(taken))
+        return len(taken)
+
+    async def _loaded(self, session_id: str) -> Live:
+        if (live := self._live.get(session_id)) is not None:
+            return live
+        loading = self._loading.get(session_id)
+        if loading is None:
+            loading = asyncio.create_task(self._load(session_id))
+            self._loading[session_id] = loading
+            loading.add_done_callback(lambda _: self._loading.pop(session_id, None))
+        return await asyncio.shield(loading)
 
     async def _load(self, session_id: str) -> Live:
-        head = await self._log.head(session_key(session_id))
-        conversation = await load(self._log, session_id) if head else None
+        key = session_key(session_id)
+        head = await self._log.head(key)
+        if head is None:
+            raise SessionNotFoundError(metadata={"sessionId": session_id})
+        fence = self._membership.fence
+        if head.fence != fence:
+            await self._membership.hold([key])
+            head = await self._log.head(key)
+        conversation = await load(self._log, session_id)
         if head is None or conversation is None:
             raise SessionNotFoundError(metadata={"sessionId": session_id})
-        await self._load_accepted(conversation)
-        session = Session(conversation, head.owner, self._log, self._peers, self._settings)
-        live = self._live[session_id] = Live(session)
+        if conversation.config.HasField("input_audio"):
+            await self._membership.hold([accepted_key(session_id)])
+            await self._load_accepted(conversation)
+        session = Session(
+            conversation,
+            head.owner,
+            self._log,
+            self._peers,
+            self._settings,
+            fence=fence,
+            on_broken=self._on_broken,
+        )
+        live = Live(session)
+        if head.mark == OPEN:
+            live.await_client()
+            try:
+                await take_up(session)
+            except BaseException:
+                await live.close()
+                raise
+        self._live[session_id] = live
         await self._make_room(session_id)
         return live
+
+    def _on_broken(self, session: Session, error: EnsembleError) -> None:
+        """Forget what is in memory: what the log says of the session counts."""
+        live = self._live.get(session.session_id)
+        if live is None or live.session is not session:
+            return
+        del self._live[session.session_id]
+        self._broken.add(session.session_id)
+        self._wake.set()
+        retiring = asyncio.create_task(live.retire(error), name="retire")
+        self._tasks.add(retiring)
+        retiring.add_done_callback(self._tasks.discard)
 
     async def _load_accepted(self, conversation: Conversation) -> None:
         key = accepted_key(conversation.session.session_id)

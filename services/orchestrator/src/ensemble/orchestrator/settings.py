@@ -11,7 +11,13 @@ class OrchestratorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the orchestrator.
 
     Attributes:
+        store: Where the event log is: a ``postgresql://`` URL, shared by any number of
+            orchestrators; empty for the file ``log``, which one process uses at a time.
         log: File of the event log.
+        slot: What this process runs as among those that share a store, one process at a time;
+            a restart under the same slot takes over at once. Empty for its address.
+        advertise: Where gateways reach this process among those that share a store; empty for
+            the address that its own node dials.
         instructions: What the model is told about itself where a session says nothing.
         history_messages: Messages of history that a model is given; older ones are left out.
         apology: What is said to speech that could not be understood.
@@ -30,7 +36,10 @@ class OrchestratorSettings(msgspec.Struct, frozen=True, kw_only=True):
         peer_wait_s: How long a call waits for a peer that is just restarting.
     """
 
+    store: str = ""
     log: Path | None = None
+    slot: str = ""
+    advertise: str = ""
     instructions: str = ""
     history_messages: int = 200
     apology: str = "Sorry, I did not understand that."

@@ -57,19 +57,19 @@ class ScriptedPeers:
         self._servers: dict[str, InProcessServer] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
 
-    def address(self, peer: str) -> str:
+    def address_of(self, peer: str) -> str:
         """Return where ``peer`` is."""
         return f"inproc:scripted-{self._number}-{peer}"
 
     def get(self, peer: str) -> grpc.aio.Channel:
         """Return the channel to ``peer``."""
         if peer not in self._channels:
-            self._channels[peer] = open_channel(self.address(peer))
+            self._channels[peer] = open_channel(self.address_of(peer))
         return self._channels[peer]
 
     async def serve(self, peer: str) -> None:
         """Let ``peer`` live."""
-        name = self.address(peer).removeprefix("inproc:")
+        name = self.address_of(peer).removeprefix("inproc:")
         server = InProcessServer(name, interceptors=interceptors(peer))
         _ADD[peer](self._servicer(peer), server)
         await server.start()
