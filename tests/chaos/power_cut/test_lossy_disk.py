@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from lossy_disk.disk import Disk
-from lossy_disk.image import Dice
+from tests.chaos.power_cut.lossy_disk.disk import Disk
+from tests.chaos.power_cut.lossy_disk.image import Dice
 
 pytestmark = pytest.mark.chaos
 

@@ -6,9 +6,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from lossy_disk.image import Dice, File, Folder, Image, parent
-from lossy_disk.journal import Journal
-from lossy_disk.library import create_journal, library
+from tests.chaos.power_cut.lossy_disk.image import Dice, File, Folder, Image, parent
+from tests.chaos.power_cut.lossy_disk.journal import Journal
+from tests.chaos.power_cut.lossy_disk.library import create_journal, library
 
 _CAPACITY = 1 << 30
 

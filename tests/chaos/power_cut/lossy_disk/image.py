@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from lossy_disk.journal import DATA_ONLY, DURABLE, OPAQUE, Operation, Record
+from tests.chaos.power_cut.lossy_disk.journal import DATA_ONLY, DURABLE, OPAQUE, Operation, Record
 
 
 @dataclass(frozen=True, slots=True)

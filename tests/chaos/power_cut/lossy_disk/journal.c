@@ -11,38 +11,19 @@
  * POWER_CUT_ROOT is the folder (canonical), POWER_CUT_JOURNAL the journal; without them the
  * library does nothing. Calls are made as system calls, so nothing has to be looked up in libc.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
+#include "journal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
-
-enum operation {
-    CREATE = 1, /* ino, name; flag OPAQUE: written through stdio, which is not seen */
-    WRITE,      /* ino, offset, bytes; flag DURABLE: the descriptor is O_DSYNC */
-    RESIZE,     /* ino, offset = new size */
-    ALLOCATE,   /* ino, offset = size that it has at least */
-    SYNC_BEGIN, /* ino; flag DATA_ONLY: fdatasync */
-    SYNC_END,   /* ino, offset = 0, or -1 where it failed */
-    RENAME,     /* names "old\0new" */
-    LINK,       /* names "old\0new" */
-    UNLINK,     /* name */
-    MKDIR,      /* ino, name */
-    RMDIR,      /* name */
-    MAPPED,     /* ino: mapped for shared writing, which is not seen */
-};
-enum flag { OPAQUE = 1, DURABLE = 2, DATA_ONLY = 4 };
 
 struct record {
     uint64_t size; /* of the record, a multiple of 8 */
@@ -61,14 +42,13 @@ struct journal {
 };
 
 #define FIRST 4096 /* where the records begin */
-#define PASS (-1)
 
 static struct journal *journal;
 static char root[PATH_MAX];
 static size_t root_length;
 static dev_t device;
 
-static void die(const char *why)
+void die(const char *why)
 {
     dprintf(2, "power cut journal: %s (errno %d)\n", why, errno);
     abort();
@@ -117,8 +97,7 @@ __attribute__((constructor)) static void attach(void)
     journal = mapped;
 }
 
-/* From here to leave() nothing else changes. Never returns once the power is off. */
-static void enter(void)
+void enter(void)
 {
     int failed = pthread_mutex_lock(&journal->mutex);
     if (failed == EOWNERDEAD)
@@ -134,7 +113,7 @@ static void enter(void)
     }
 }
 
-static void leave(void)
+void leave(void)
 {
     int failure = errno;
     __atomic_store_n(&journal->busy, 0, __ATOMIC_SEQ_CST);
@@ -142,8 +121,7 @@ static void leave(void)
     errno = failure;
 }
 
-/* Returns where the `length` bytes of the new record belong; publish() makes it count. */
-static char *reserve(uint32_t operation, uint32_t flags, uint64_t ino, int64_t offset,
+char *reserve(uint32_t operation, uint32_t flags, uint64_t ino, int64_t offset,
                      uint64_t length)
 {
     uint64_t size = (sizeof(struct record) + length + 7) & ~7UL;
@@ -155,20 +133,20 @@ static char *reserve(uint32_t operation, uint32_t flags, uint64_t ino, int64_t o
     return (char *)(record + 1);
 }
 
-static void publish(void)
+void publish(void)
 {
     journal->end += ((struct record *)((char *)journal + journal->end))->size;
     if (++journal->records == journal->cut_at)
         __atomic_store_n(&journal->frozen, 1, __ATOMIC_SEQ_CST);
 }
 
-static void note(uint32_t operation, uint32_t flags, uint64_t ino, int64_t offset)
+void note(uint32_t operation, uint32_t flags, uint64_t ino, int64_t offset)
 {
     reserve(operation, flags, ino, offset, 0);
     publish();
 }
 
-static void note_names(uint32_t operation, uint32_t flags, uint64_t ino, const char *one,
+void note_names(uint32_t operation, uint32_t flags, uint64_t ino, const char *one,
                        const char *two)
 {
     size_t first = strlen(one), second = two ? strlen(two) + 1 : 0;
@@ -181,7 +159,7 @@ static void note_names(uint32_t operation, uint32_t flags, uint64_t ino, const c
     publish();
 }
 
-static void note_content(int fd, uint64_t ino, int64_t offset, uint64_t length)
+void note_content(int fd, uint64_t ino, int64_t offset, uint64_t length)
 {
     char *at = reserve(WRITE, 0, ino, offset, length);
     uint64_t done = 0;
@@ -194,8 +172,7 @@ static void note_content(int fd, uint64_t ino, int64_t offset, uint64_t length)
     publish();
 }
 
-/* Fills `name` with the path below the root, "" for the root; false if it is elsewhere. */
-static int below(int folder, const char *path, char *name)
+int below(int folder, const char *path, char *name)
 {
     char whole[2 * PATH_MAX], link[64];
     long length = 0;
@@ -233,8 +210,7 @@ static int below(int folder, const char *path, char *name)
     return 1;
 }
 
-/* Whether a descriptor may be of interest; which files are, is known to who reads the journal. */
-static int ours(int fd, mode_t kind, uint64_t *ino)
+int ours(int fd, mode_t kind, uint64_t *ino)
 {
     struct stat at;
     int failure = errno;
@@ -244,329 +220,3 @@ static int ours(int fd, mode_t kind, uint64_t *ino)
         *ino = at.st_ino;
     return yes;
 }
-
-static uint32_t durable(int fd)
-{
-    long flags = syscall(SYS_fcntl, fd, F_GETFL);
-    return flags > 0 && (flags & O_DSYNC) ? DURABLE : 0;
-}
-
-/* --- opening ------------------------------------------------------------------------------ */
-
-static int open_one(int folder, const char *path, int flags, mode_t mode)
-{
-    char name[PATH_MAX];
-    struct stat at;
-    if (!(flags & (O_CREAT | O_TRUNC)) || !below(folder, path, name))
-        return (int)syscall(SYS_openat, folder, path, flags, mode);
-    enter();
-    int there = !fstatat(folder, path, &at, 0);
-    int fd = (int)syscall(SYS_openat, folder, path, flags, mode);
-    if (fd >= 0 && !fstat(fd, &at)) {
-        if (!there)
-            note_names(CREATE, 0, at.st_ino, name, NULL);
-        else if (flags & O_TRUNC)
-            note(RESIZE, 0, at.st_ino, 0);
-    }
-    leave();
-    return fd;
-}
-
-#define OPEN(symbol)                                       \
-    int symbol(const char *path, int flags, ...)           \
-    {                                                      \
-        va_list rest;                                      \
-        va_start(rest, flags);                             \
-        mode_t mode = va_arg(rest, mode_t);                \
-        va_end(rest);                                      \
-        return open_one(AT_FDCWD, path, flags, mode);      \
-    }
-OPEN(open)
-OPEN(open64)
-
-#define OPENAT(symbol)                                     \
-    int symbol(int folder, const char *path, int flags, ...) \
-    {                                                      \
-        va_list rest;                                      \
-        va_start(rest, flags);                             \
-        mode_t mode = va_arg(rest, mode_t);                \
-        va_end(rest);                                      \
-        return open_one(folder, path, flags, mode);        \
-    }
-OPENAT(openat)
-OPENAT(openat64)
-
-int creat(const char *path, mode_t mode)
-{
-    return open_one(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
-}
-int creat64(const char *path, mode_t mode) __attribute__((alias("creat")));
-
-#define FOPEN(symbol)                                                            \
-    FILE *symbol(const char *path, const char *mode)                             \
-    {                                                                            \
-        char name[PATH_MAX];                                                     \
-        struct stat at;                                                          \
-        FILE *(*real)(const char *, const char *) = dlsym(RTLD_NEXT, #symbol);   \
-        if (!strpbrk(mode, "wa+") || !below(AT_FDCWD, path, name))               \
-            return real(path, mode);                                             \
-        enter();                                                                 \
-        FILE *file = real(path, mode);                                           \
-        if (file && !fstat(fileno(file), &at))                                   \
-            note_names(CREATE, OPAQUE, at.st_ino, name, NULL);                   \
-        leave();                                                                 \
-        return file;                                                             \
-    }
-FOPEN(fopen)
-FOPEN(fopen64)
-
-/* --- writing ------------------------------------------------------------------------------ */
-
-static void copy_out(char *to, const struct iovec *parts, int count, uint64_t length)
-{
-    for (int i = 0; i < count && length; i++) {
-        uint64_t size = parts[i].iov_len < length ? parts[i].iov_len : length;
-        memcpy(to, parts[i].iov_base, size);
-        to += size;
-        length -= size;
-    }
-}
-
-/* offset PASS: at the descriptor's own position. */
-static ssize_t write_all(int fd, const struct iovec *parts, int count, int64_t offset)
-{
-    uint64_t ino;
-    if (!ours(fd, S_IFREG, &ino))
-        return offset == PASS ? syscall(SYS_writev, fd, parts, count)
-                              : syscall(SYS_pwritev, fd, parts, count, offset, 0);
-    enter();
-    ssize_t done = offset == PASS ? syscall(SYS_writev, fd, parts, count)
-                                  : syscall(SYS_pwritev, fd, parts, count, offset, 0);
-    if (done > 0) {
-        if (offset == PASS)
-            offset = syscall(SYS_lseek, fd, 0, SEEK_CUR) - done;
-        copy_out(reserve(WRITE, durable(fd), ino, offset, (uint64_t)done), parts, count,
-                 (uint64_t)done);
-        publish();
-    }
-    leave();
-    return done;
-}
-
-ssize_t write(int fd, const void *data, size_t size)
-{
-    struct iovec part = {(void *)data, size};
-    return write_all(fd, &part, 1, PASS);
-}
-
-ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
-{
-    struct iovec part = {(void *)data, size};
-    return write_all(fd, &part, 1, offset);
-}
-ssize_t pwrite64(int, const void *, size_t, off64_t) __attribute__((alias("pwrite")));
-
-ssize_t writev(int fd, const struct iovec *parts, int count)
-{
-    return write_all(fd, parts, count, PASS);
-}
-
-ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
-{
-    return write_all(fd, parts, count, offset);
-}
-ssize_t pwritev64(int, const struct iovec *, int, off64_t) __attribute__((alias("pwritev")));
-
-ssize_t copy_file_range(int from, off64_t *start, int to, off64_t *at, size_t size,
-                        unsigned int flags)
-{
-    uint64_t ino;
-    if (!ours(to, S_IFREG, &ino))
-        return syscall(SYS_copy_file_range, from, start, to, at, size, flags);
-    enter();
-    ssize_t done = syscall(SYS_copy_file_range, from, start, to, at, size, flags);
-    if (done > 0)
-        note_content(to, ino, (at ? *at : syscall(SYS_lseek, to, 0, SEEK_CUR)) - done,
-                     (uint64_t)done);
-    leave();
-    return done;
-}
-
-static int resize(int fd, const char *path, off_t size)
-{
-    uint64_t ino = 0;
-    struct stat at;
-    char name[PATH_MAX];
-    int watched = path ? below(AT_FDCWD, path, name) : ours(fd, S_IFREG, &ino);
-    if (watched)
-        enter();
-    int failed = (int)(path ? syscall(SYS_truncate, path, size) : syscall(SYS_ftruncate, fd, size));
-    if (watched) {
-        if (!failed && path && !stat(path, &at))
-            ino = at.st_ino;
-        if (!failed)
-            note(RESIZE, 0, ino, size);
-        leave();
-    }
-    return failed;
-}
-
-int ftruncate(int fd, off_t size) { return resize(fd, NULL, size); }
-int ftruncate64(int, off64_t) __attribute__((alias("ftruncate")));
-int truncate(const char *path, off_t size) { return resize(-1, path, size); }
-int truncate64(const char *, off64_t) __attribute__((alias("truncate")));
-
-int fallocate(int fd, int mode, off_t offset, off_t size)
-{
-    uint64_t ino;
-    if (!ours(fd, S_IFREG, &ino))
-        return (int)syscall(SYS_fallocate, fd, mode, offset, size);
-    if (mode) { /* nobody here needs holes */
-        errno = EOPNOTSUPP;
-        return -1;
-    }
-    enter();
-    int failed = (int)syscall(SYS_fallocate, fd, 0, offset, size);
-    if (!failed)
-        note(ALLOCATE, 0, ino, offset + size);
-    leave();
-    return failed;
-}
-int fallocate64(int, int, off64_t, off64_t) __attribute__((alias("fallocate")));
-
-int posix_fallocate(int fd, off_t offset, off_t size)
-{
-    return fallocate(fd, 0, offset, size) ? errno : 0;
-}
-int posix_fallocate64(int, off64_t, off64_t) __attribute__((alias("posix_fallocate")));
-
-#define MMAP(symbol)                                                                          \
-    void *symbol(void *where, size_t size, int access, int flags, int fd, off_t offset)       \
-    {                                                                                         \
-        uint64_t ino;                                                                         \
-        if (fd >= 0 && (access & PROT_WRITE) && (flags & MAP_TYPE) != MAP_PRIVATE &&          \
-            ours(fd, S_IFREG, &ino)) {                                                        \
-            enter();                                                                          \
-            note(MAPPED, 0, ino, 0);                                                          \
-            leave();                                                                          \
-        }                                                                                     \
-        return (void *)syscall(SYS_mmap, where, size, access, flags, fd, offset);             \
-    }
-MMAP(mmap)
-MMAP(mmap64)
-
-/* --- syncing ------------------------------------------------------------------------------ */
-
-static int sync_one(int fd, uint32_t flags)
-{
-    uint64_t ino;
-    long call = flags & DATA_ONLY ? SYS_fdatasync : SYS_fsync;
-    int file = ours(fd, S_IFREG, &ino);
-    if (!file && !ours(fd, S_IFDIR, &ino))
-        return (int)syscall(call, fd);
-    enter();
-    note(SYNC_BEGIN, flags, ino, 0);
-    leave();
-    int failed = (int)syscall(call, fd);
-    enter();
-    note(SYNC_END, flags, ino, failed);
-    leave();
-    return failed;
-}
-
-int fsync(int fd) { return sync_one(fd, 0); }
-int fdatasync(int fd) { return sync_one(fd, DATA_ONLY); }
-
-/* Syncing everything would make files durable that the store never asked for. */
-void sync(void) { die("sync() is not modelled"); }
-
-int syncfs(int fd)
-{
-    (void)fd;
-    die("syncfs() is not modelled");
-    return -1;
-}
-
-/* --- names -------------------------------------------------------------------------------- */
-
-static int two_names(uint32_t operation, int from, const char *one, int to, const char *two,
-                     unsigned int flags)
-{
-    char before[PATH_MAX], after[PATH_MAX];
-    int leaves = below(from, one, before), arrives = below(to, two, after);
-    long call = operation == RENAME ? SYS_renameat2 : SYS_linkat;
-    if (!leaves && !arrives)
-        return (int)syscall(call, from, one, to, two, flags);
-    if (!leaves || !arrives || (operation == RENAME && flags))
-        die("a name crosses the folder's border, or is exchanged");
-    enter();
-    int failed = (int)syscall(call, from, one, to, two, flags);
-    if (!failed)
-        note_names(operation, 0, 0, before, after);
-    leave();
-    return failed;
-}
-
-int rename(const char *one, const char *two)
-{
-    return two_names(RENAME, AT_FDCWD, one, AT_FDCWD, two, 0);
-}
-int renameat(int from, const char *one, int to, const char *two)
-{
-    return two_names(RENAME, from, one, to, two, 0);
-}
-int renameat2(int from, const char *one, int to, const char *two, unsigned int flags)
-{
-    return two_names(RENAME, from, one, to, two, flags);
-}
-int link(const char *one, const char *two)
-{
-    return two_names(LINK, AT_FDCWD, one, AT_FDCWD, two, 0);
-}
-int linkat(int from, const char *one, int to, const char *two, int flags)
-{
-    return two_names(LINK, from, one, to, two, (unsigned int)flags);
-}
-
-int symlink(const char *target, const char *path)
-{
-    char name[PATH_MAX];
-    if (below(AT_FDCWD, path, name))
-        die("a symbolic link is not modelled");
-    return (int)syscall(SYS_symlinkat, target, AT_FDCWD, path);
-}
-
-int unlinkat(int folder, const char *path, int flags)
-{
-    char name[PATH_MAX];
-    if (!below(folder, path, name))
-        return (int)syscall(SYS_unlinkat, folder, path, flags);
-    enter();
-    int failed = (int)syscall(SYS_unlinkat, folder, path, flags);
-    if (!failed)
-        note_names(flags & AT_REMOVEDIR ? RMDIR : UNLINK, 0, 0, name, NULL);
-    leave();
-    return failed;
-}
-int unlink(const char *path) { return unlinkat(AT_FDCWD, path, 0); }
-int rmdir(const char *path) { return unlinkat(AT_FDCWD, path, AT_REMOVEDIR); }
-int remove(const char *path)
-{
-    int failed = unlink(path);
-    return failed && errno == EISDIR ? rmdir(path) : failed;
-}
-
-int mkdirat(int folder, const char *path, mode_t mode)
-{
-    char name[PATH_MAX];
-    struct stat at;
-    if (!below(folder, path, name))
-        return (int)syscall(SYS_mkdirat, folder, path, mode);
-    enter();
-    int failed = (int)syscall(SYS_mkdirat, folder, path, mode);
-    if (!failed && !fstatat(folder, path, &at, 0))
-        note_names(MKDIR, 0, at.st_ino, name, NULL);
-    leave();
-    return failed;
-}
-int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode); }

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-_SOURCE = Path(__file__).with_name("journal.c")
+_SOURCES = [Path(__file__).with_name(name) for name in ("journal.c", "calls.c")]
 
 
 @functools.cache
@@ -22,7 +22,9 @@ def library() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     built = folder / "journal.so"
     command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o", built]
-    done = subprocess.run([*command, _SOURCE, "-ldl", "-lpthread"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, *_SOURCES, "-ldl", "-lpthread"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     # A server that gave up being root must be able to load it.
     folder.chmod(0o755)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +42,44 @@ class PostgresServer:
 
     Args:
         durable: Commits wait for the disk. Off, they survive a kill but not a power cut.
+        settings: More of the server's settings, by name.
+        initdb: More options for ``initdb``.
+
+    Attributes:
+        folder: Belongs to the server's user; all it has is below.
+        data: Its data folder; may be moved while the server is down.
+        environment: What its processes have in their environment beside this one's.
     """
 
-    def __init__(self, *, durable: bool = True) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="ensemble-pg-"))
-        self._durable = durable
+    def __init__(
+        self,
+        *,
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+        initdb: Sequence[str] = (),
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ensemble-pg-"))
+        self.data = self.folder / "data"
+        self.environment: dict[str, str] = {}
+        self._settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
+            "max_connections": "100",
+            "shared_buffers": "32MB",
+            "fsync": "on" if durable else "off",
+            **(settings or {}),
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._as: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             self._as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         self._bin = self._runnable(_installed())
         self._run(
             "initdb", "--no-sync", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale=C",
-            "-D", str(self._data),
+            "-D", str(self.data), *initdb,
         )  # fmt: skip
-
-    @property
-    def _data(self) -> Path:
-        return self._folder / "data"
 
     def _runnable(self, programs: Path) -> Path:
         """Return ``programs``, or a copy where their folder is closed to the server's user."""
@@ -71,7 +89,7 @@ class PostgresServer:
         except PermissionError:
             install = programs.parent
             site = install.parent.parent
-            copy = self._folder / "site"
+            copy = self.folder / "site"
             shutil.copytree(install, copy / install.parent.name / install.name, symlinks=True)
             if (site / f"{_WHEEL}.libs").exists():
                 shutil.copytree(site / f"{_WHEEL}.libs", copy / f"{_WHEEL}.libs")
@@ -86,31 +104,27 @@ class PostgresServer:
 
     def dsn(self, database: str) -> str:
         """Return where ``database`` is reached."""
-        return f"postgresql://{_USER}@/{database}?host={self._folder}"
+        return f"postgresql://{_USER}@/{database}?host={self.folder}"
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         end = time.monotonic() + _START_SECONDS
         while not self._started(end):
             # After a kill, the server's children may hold its memory for a moment.
-            assert time.monotonic() < end, (self._folder / "log").read_text()[-2000:]
+            assert time.monotonic() < end, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.05)
 
     def _started(self, end: float) -> bool:
-        settings = {
-            "listen_addresses": "",
-            "unix_socket_directories": str(self._folder),
-            "max_connections": "100",
-            "shared_buffers": "32MB",
-            "fsync": "on" if self._durable else "off",
-        }
-        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        with (self._folder / "log").open("ab") as log:
+        options = [
+            part for key, value in self._settings.items() for part in ("-c", f"{key}={value}")
+        ]
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._bin / "postgres", "-D", self._data, *options],
-                cwd="/", stdout=log, stderr=log, start_new_session=True, **self._as,
+                [self._bin / "postgres", "-D", self.data, *options],
+                cwd="/", stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, **self.environment}, **self._as,
             )  # fmt: skip
-        pid_file = self._data / "postmaster.pid"
+        pid_file = self.data / "postmaster.pid"
         while self._process.poll() is None and time.monotonic() < end:
             with contextlib.suppress(OSError, IndexError):
                 lines = pid_file.read_text().split("\n")
@@ -143,7 +157,7 @@ class PostgresServer:
     def remove(self) -> None:
         """Stop it and delete all it has kept."""
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextlib.asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
