@@ -124,7 +124,7 @@ class Kept:
             self.child = await zygote.fork(self.service, self.environ, self.log)
             self.starts += 1
             self._up.set()
-            await self.child.ended
+            await asyncio.shield(self.child.ended)
             self._up.clear()
             await asyncio.sleep(self.pause_s)
 

@@ -49,6 +49,15 @@ class Record:
     silences: list[Silence] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def shown_until(self) -> int:
+        """Sequence of the last event of the log that was shown."""
+        return max((event.sequence for _, event in self.shown), default=0)
+
+    def lost(self, gap: Gap) -> None:
+        """Note a loss that the client made good."""
+        self.gaps.append((time.monotonic(), gap))
+
     def show(self, event: ServerEvent) -> None:
         """Note what the user is shown."""
         self.shown.append((time.monotonic(), event))
@@ -62,8 +71,8 @@ class Record:
                 f"{delta.response_id}: samples {len(heard) // 2} to {delta.offset_samples} missing"
             )
             heard += bytes(at - len(heard))
-        again = len(heard) - at
-        if heard[at:] != delta.pcm[:again][: len(heard) - at]:
+        known = min(len(heard) - at, len(delta.pcm))
+        if heard[at : at + known] != delta.pcm[:known]:
             self.faults.append(f"{delta.response_id}: other sound at {delta.offset_samples}")
-        heard += delta.pcm[again:]
+        heard += delta.pcm[known:]
         return len(heard) // 2

@@ -1,0 +1,1 @@
+"""Whole stacks of real processes with scripted engines, made to be killed."""

@@ -1,0 +1,215 @@
+"""Judges a run from the clients' own records and the journal; the log is not believed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ensemble.client import EnsembleClient
+from ensemble.client.answers import tool_result
+from ensemble.testkit.chaos.script import Question, parse
+from ensemble.testkit.chaos.sound import hear
+from ensemble.v1 import common_pb2, session_events_pb2
+from tests.chaos.record import Record, ServerEvent
+
+UNKNOWN = "TOOL_OUTCOME_UNKNOWN"
+
+
+@dataclass
+class Response:
+    """One response as it was shown."""
+
+    response_id: str
+    text: str = ""
+    whole: str | None = None
+    results: list[object] = field(default_factory=list)
+    ends: list[session_events_pb2.ResponseDone] = field(default_factory=list)
+
+    @property
+    def completed(self) -> bool:
+        """It came to its end in order."""
+        return bool(self.ends) and self.ends[-1].stop_reason == common_pb2.STOP_REASON_COMPLETED
+
+
+@dataclass
+class Turn:
+    """A turn as it was shown."""
+
+    text: str
+    responses: list[Response] = field(default_factory=list)
+
+
+@dataclass
+class Verdict:
+    """What is wrong, and what was counted.
+
+    Attributes:
+        faults: Each a broken promise.
+        told: Turns whose answer did not come to its end, which their client was told, by reason.
+        answered: Turns with the whole answer.
+    """
+
+    faults: list[str] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+    answered: int = 0
+
+
+def check(record: Record, journal: Sequence[str]) -> Verdict:
+    """Judge one client's record.
+
+    Args:
+        record: What it was shown.
+        journal: What the tool of its stack wrote, in order.
+    """
+    verdict = Verdict()
+    faults = verdict.faults
+    faults += record.faults
+    _check_order(record, faults)
+    turns = _turns(record, faults)
+    asked = [question.text for question in record.asked]
+    said = [turn.text for turn in turns]
+    if said != asked:
+        faults.append(f"asked {_difference(asked, said)}")
+    runs = Counter(journal)
+    for question in record.asked:
+        if runs[question.key] > 1:
+            faults.append(f"{question.key}: the tool ran {runs[question.key]} times")
+    for turn in turns:
+        question = parse(turn.text)
+        if question is None:
+            faults.append(f"a turn that nobody asked: {turn.text!r}")
+            continue
+        _check_turn(question, turn, record, runs[question.key], verdict)
+    faults[:] = [f"{record.client} {record.session_id}: {fault}" for fault in faults]
+    return verdict
+
+
+def _check_order(record: Record, faults: list[str]) -> None:
+    """Sequences follow each other, each once."""
+    last = 0
+    for _, event in record.shown:
+        if not event.sequence:
+            continue
+        if last and event.sequence != last + 1:
+            faults.append(f"event {event.sequence} was shown after {last}")
+        last = event.sequence
+
+
+def _turns(record: Record, faults: list[str]) -> list[Turn]:
+    turns: dict[str, Turn] = {}
+    responses: dict[str, Response] = {}
+    for _, event in record.shown:
+        kind = event.WhichOneof("event") or ""
+        body = getattr(event, kind) if kind else None
+        if kind == "input_committed":
+            if body.turn_id in turns:
+                faults.append(f"{body.text!r} entered twice")
+            turns[body.turn_id] = Turn(body.text)
+        elif kind == "response_started":
+            response = Response(body.response_id)
+            if body.response_id in responses or body.turn_id not in turns:
+                faults.append(f"{body.response_id} began twice, or for no turn")
+                continue
+            responses[body.response_id] = response
+            turns[body.turn_id].responses.append(response)
+        elif (response_id := getattr(body, "response_id", "")) in responses:
+            _add(responses[response_id], kind, body)
+        elif kind.startswith("response_"):
+            faults.append(f"{kind} of an unknown response")
+    return list(turns.values())
+
+
+def _add(response: Response, kind: str, body: object) -> None:
+    match body:
+        case session_events_pb2.ResponseTextDelta():
+            response.text += body.text
+        case session_events_pb2.ResponseTextDone():
+            response.whole = body.text
+        case session_events_pb2.ResponseToolDone():
+            response.results.append(tool_result(body.result))
+        case session_events_pb2.ResponseDone():
+            response.ends.append(body)
+
+
+def _check_turn(
+    question: Question, turn: Turn, record: Record, runs: int, verdict: Verdict
+) -> None:
+    key, faults = question.key, verdict.faults
+    if not turn.responses:
+        faults.append(f"{key}: no answer")
+        return
+    for response in turn.responses:
+        if len(response.ends) != 1:
+            faults.append(f"{key}: the answer ended {len(response.ends)} times")
+        if response.whole is not None and response.whole != response.text:
+            faults.append(f"{key}: {response.whole!r} was shown as {response.text!r}")
+        if not question.answer.startswith(response.text):
+            faults.append(f"{key}: wrong words {response.text!r}")
+        _check_tool(question, response, runs, faults)
+    done = [response for response in turn.responses if response.completed]
+    if not done:
+        end = turn.responses[-1].ends[-1:]
+        verdict.told[_reason(end[0]) if end else "no end"] += 1
+        return
+    if len(done) > 1 or done[0] is not turn.responses[-1]:
+        faults.append(f"{key}: answered more than once")
+    if done[0].text != question.answer:
+        faults.append(f"{key}: {question.answer!r} was shown as {done[0].text!r}")
+    if record.spoken:
+        heard = hear(bytes(record.sound.get(done[0].response_id, b"")))
+        faults += [f"{key}: {fault}" for fault in heard.faults]
+        if heard.words != done[0].text.split():
+            faults.append(f"{key}: of {done[0].text!r} was heard {' '.join(heard.words)!r}")
+    verdict.answered += 1
+
+
+def _check_tool(question: Question, response: Response, runs: int, faults: list[str]) -> None:
+    if response.completed and question.tool and not response.results:
+        faults.append(f"{question.key}: the tool was not run")
+    for result in response.results:
+        failed = isinstance(result, dict) and result.get("error")
+        if not failed and runs != 1:
+            faults.append(f"{question.key}: the tool reports {result!r} and ran {runs} times")
+        if failed and failed != UNKNOWN and runs:
+            faults.append(f"{question.key}: the tool ran and {failed} was reported")
+
+
+def _reason(end: session_events_pb2.ResponseDone) -> str:
+    name = common_pb2.StopReason.Name(end.stop_reason).removeprefix("STOP_REASON_").lower()
+    return f"{name}: {end.error.message}" if end.error.message else name
+
+
+def _difference(asked: list[str], said: list[str]) -> str:
+    missing = Counter(asked) - Counter(said)
+    extra = Counter(said) - Counter(asked)
+    if not missing and not extra:
+        return "in another order than it entered"
+    return f"without entering: {list(missing.elements())}; not asked: {list(extra.elements())}"
+
+
+async def check_log(client: EnsembleClient, record: Record) -> list[str]:
+    """Compare the log with what the client was shown: it must be there, word by word."""
+    if not record.session_id:
+        return []
+    faults = []
+    logged: dict[int, ServerEvent] = {}
+    async for event in client.replay_session(record.session_id):
+        logged[event.sequence] = event
+    for _, shown in record.shown:
+        if shown.sequence and _content(shown) != _content(logged.get(shown.sequence)):
+            kind = shown.WhichOneof("event")
+            faults.append(f"{record.client}: {kind} {shown.sequence} is not in the log as shown")
+    audit = await client.verify_session(record.session_id)
+    if not audit.intact:
+        faults.append(f"{record.client}: the audit chain is broken")
+    return faults
+
+
+def _content(event: ServerEvent | None) -> bytes:
+    if event is None:
+        return b""
+    kept = ServerEvent()
+    kept.CopyFrom(event)
+    kept.ClearField("caused_by_event_id")
+    kept.ClearField("created_at")
+    kept.ClearField("event_id")
+    return kept.SerializeToString(deterministic=True)

@@ -1,0 +1,145 @@
+"""One run: a stack, people who talk to it, kills, and the judgement."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ensemble.testkit.chaos.journal import entries
+from tests.chaos.checker import Verdict, check, check_log
+from tests.chaos.killer import Killer
+from tests.chaos.person import Person
+from tests.chaos.record import Record
+from tests.chaos.stack import Kill, Stack
+
+_LAST_WORDS_S = 90.0
+"""Seconds in which everybody comes to the end of their last question."""
+
+
+@dataclass
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        faults: Each a broken promise; empty when all were kept.
+        seconds: How long it took.
+    """
+
+    name: str
+    seed: str
+    seconds: float = 0.0
+    kills: list[Kill] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+    answered: int = 0
+
+    def add(self, verdict: Verdict) -> None:
+        """Add the verdict about one client."""
+        self.faults += verdict.faults
+        self.told += verdict.told
+        self.answered += verdict.answered
+
+
+class Crowd:
+    """People who talk to one stack at the same time.
+
+    Args:
+        stack: What they talk to.
+        seed: Makes their questions.
+        texts: How many type.
+        voices: How many speak.
+    """
+
+    def __init__(self, stack: Stack, seed: str, *, texts: int, voices: int) -> None:
+        self.stack = stack
+        self.seed = seed
+        self.stop = asyncio.Event()
+        self.killer: Killer | None = None
+        self.people = [
+            Person(
+                f"c{number}",
+                spoken=number > texts,
+                rng=random.Random(f"{seed} {number}"),
+                changed=self._changed,
+            )
+            for number in range(1, texts + voices + 1)
+        ]
+
+    def _changed(self) -> None:
+        if self.killer is not None:
+            self.killer.changed()
+
+    def aim(self, **options: tuple[float, float]) -> Killer:
+        """Return a killer that sees what these people see."""
+        rng = random.Random(f"{self.seed} killer")
+        self.killer = Killer(self.stack, self.people, rng, **options)
+        return self.killer
+
+    async def _talk(self, person: Person, turns: int) -> None:
+        async with self.stack.client() as client:
+            await person.talk(client, self.stop, turns)
+
+    @contextlib.asynccontextmanager
+    async def talking(self, turns: int = 10_000):  # type: ignore[no-untyped-def]
+        """Let them talk while inside; on leaving each comes to the end of a question."""
+        tasks = [asyncio.create_task(self._talk(person, turns)) for person in self.people]
+        try:
+            yield tasks
+            self.stop.set()
+            done, late = await asyncio.wait(tasks, timeout=_LAST_WORDS_S)
+            for task in done:
+                task.result()
+            assert not late, f"{len(late)} people never came to an end\n{self.stack.log_tail()}"
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def judge(self) -> Outcome:
+        """Return what came of it; the stack must run."""
+        await self.stack.serving()
+        outcome = Outcome(self.stack.name, self.seed, kills=self.stack.kills)
+        journal = entries(self.stack.journal)
+        async with self.stack.client() as client:
+            for person in self.people:
+                outcome.records.append(person.record)
+                outcome.add(check(person.record, journal))
+                outcome.faults += await check_log(client, person.record)
+        return outcome
+
+
+async def crash(stack: Stack, seed: str, *, kills: int, texts: int = 2, voices: int = 2) -> Outcome:
+    """Let people talk to ``stack`` while its processes are killed; judge what they saw."""
+    began = time.monotonic()
+    crowd = Crowd(stack, seed, texts=texts, voices=voices)
+    killer = crowd.aim()
+    async with crowd.talking():
+        await killer.run(kills, crowd.stop)
+        # The last one is to heal as well.
+        await asyncio.sleep(1.0)
+    outcome = await crowd.judge()
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Return what a person reads at the end of a run."""
+    kills = [kill for outcome in outcomes for kill in outcome.kills]
+    phases = Counter(kill.phase for kill in kills)
+    victims = Counter(kill.victim.rpartition("-")[0] or kill.victim for kill in kills)
+    told: Counter[str] = sum((outcome.told for outcome in outcomes), Counter())
+    lines = [
+        f"{len(kills)} kills; by phase {dict(phases)}; of {dict(victims)}",
+        f"{sum(outcome.answered for outcome in outcomes)} turns answered whole; "
+        f"broken off, and the client told: {dict(told)}",
+    ]
+    lines += [
+        f"{outcome.name} seed {outcome.seed!r}: {len(outcome.kills)} kills in "
+        f"{outcome.seconds:.0f} s, {len(outcome.faults)} faults"
+        for outcome in outcomes
+    ]
+    return "\n".join(lines)
