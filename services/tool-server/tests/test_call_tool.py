@@ -47,6 +47,7 @@ class Slow(Tool[Steps, Count]):
     """Reports progress, then waits until it is told to end."""
 
     name = "slow"
+    idempotent_by_key = True
     description = "Waits."
     arguments = Steps
     result = Count
@@ -90,6 +91,7 @@ class Shaky(Broken):
     """Fails at first in a way that may mend."""
 
     name = "shaky"
+    idempotent_by_key = True
 
     async def run(self, arguments, call):
         self.runs += 1
@@ -106,8 +108,9 @@ class Workshop(Service):
     def __init__(self, channels, keep=100):
         self.slow, self.broken, self.shaky = Slow(), Broken(), Shaky()
         toolbox = Toolbox([self.slow, self.broken, self.shaky])
-        ledger = Ledger(WorldModelWorld(channels.get("world-model")), keep)
-        self.servicer = ToolServerServicer(toolbox, ledger, time_limit=5)
+        world = WorldModelWorld(channels.get("world-model"))
+        ledger = Ledger(world, keep)
+        self.servicer = ToolServerServicer(toolbox, ledger, world, time_limit=5)
 
     def add_to(self, server):
         tool_server_service_pb2_grpc.add_ToolServerServiceServicer_to_server(self.servicer, server)

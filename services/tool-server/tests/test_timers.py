@@ -36,6 +36,12 @@ async def statuses(world, kind):
     return [attributes(entity)["status"] for entity in found.entities]
 
 
+async def forget_results(world):
+    found = await world.Query(pb.QueryRequest(kind="tool-call"))
+    gone = [pb.Entity(kind=e.kind, name=e.name, removed=True) for e in found.entities]
+    await world.Observe(pb.ObserveRequest(entities=gone))
+
+
 @pytest.fixture
 async def world(house):
     async with house.world() as world:
@@ -87,6 +93,23 @@ async def test_cancels_the_newest_one_of_an_amount_or_all(house, world):
         await assistant.do("set_timer", {"amount": 4, "unit": "hour"})
         assert await assistant.do("cancel_timer", {"all": True}) == {"cancelled": 2}
         assert await statuses(world, "timer") == ["cancelled"] * 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"), [({}, 1), ({"all": True}, 3), ({"amount": 2, "unit": "minute"}, 2)]
+)
+async def test_a_cancel_that_is_tried_again_says_the_same(house, world, arguments, count):
+    """As after a death between a tool's effect and the record of its result."""
+    for try_ in range(2):
+        if try_:
+            await forget_results(world)
+        async with house.tools() as host:
+            assistant = Assistant(host)
+            if not (await world.Query(pb.QueryRequest(kind="timer"))).entities:
+                for amount in (2, 2, 3):
+                    await assistant.do("set_timer", {"amount": amount, "unit": "minute"})
+            assert await assistant.do("cancel_timer", arguments, key="c") == {"cancelled": count}
+            assert (await assistant.do("list_timers"))["count"] == 3 - count
 
 
 async def test_reminders_listed_and_cancelled_by_what_they_say(house, world):

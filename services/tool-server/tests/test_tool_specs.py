@@ -64,6 +64,9 @@ async def test_a_spec_says_everything_about_a_tool(assistant):
     assert specs["get_time"].read_only
     assert specs["set_device"].idempotent
     assert not specs["set_timer"].idempotent
+    assert specs["set_timer"].idempotent_by_key
+    # What must not be repeated costs a commit before it runs: no household tool is like that.
+    assert all(s.idempotent or s.idempotent_by_key or s.read_only for s in specs.values())
     schema = json.loads(specs["set_level"].input_schema_json)
     assert schema["properties"]["level"]["minimum"] == 0
     assert schema["properties"]["level"]["maximum"] == 100

@@ -75,8 +75,10 @@ class Answer:
 class Assistant:
     """Calls tools as the orchestrator does."""
 
+    stub = tool_server_service_pb2_grpc.ToolServerServiceStub
+
     def __init__(self, host: Host, principal: str = "") -> None:
-        self.tools = tool_server_service_pb2_grpc.ToolServerServiceStub(host.peers.get(TOOLS))
+        self.tools = self.stub(host.peers.get(TOOLS))
         self._metadata = [("x-ensemble-principal", principal)] if principal else []
 
     def start(self, name: str, arguments: Any = None, **more: Any) -> pb.CallToolRequest:

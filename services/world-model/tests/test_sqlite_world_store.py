@@ -84,7 +84,7 @@ async def test_refuses_a_newer_file(tmp_path):
     path = tmp_path / "world.db"
     await (await SqliteWorldStore.open(path)).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE schema_version SET version = 99")
+        connection.execute("INSERT INTO schema_version VALUES (99, 0)")
     with pytest.raises(StorageCorruptError, match="newer"):
         await SqliteWorldStore.open(path)
 

@@ -103,12 +103,14 @@ class EraseSessionsRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., all: _Optional[bool] = ...) -> None: ...
 
 class EraseSessionsResponse(_message.Message):
-    __slots__ = ("sessions", "events")
+    __slots__ = ("sessions", "events", "things")
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    THINGS_FIELD_NUMBER: _ClassVar[int]
     sessions: int
     events: int
-    def __init__(self, sessions: _Optional[int] = ..., events: _Optional[int] = ...) -> None: ...
+    things: int
+    def __init__(self, sessions: _Optional[int] = ..., events: _Optional[int] = ..., things: _Optional[int] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()

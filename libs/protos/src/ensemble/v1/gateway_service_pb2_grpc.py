@@ -127,7 +127,8 @@ class GatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EraseSessions(self, request, context):
-        """Erases what was said in a session, or in all sessions of the caller.
+        """Erases what was said in a session and the results that its tools gave; or, of all sessions
+        of the caller, also what was remembered, timers and reminders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

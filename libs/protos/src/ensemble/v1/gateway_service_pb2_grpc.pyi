@@ -51,7 +51,9 @@ class GatewayServiceStub:
     VerifySession: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.VerifySessionRequest, _gateway_service_pb2.VerifySessionResponse]
     """Checks that the record of a session is whole and unchanged."""
     EraseSessions: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.EraseSessionsRequest, _gateway_service_pb2.EraseSessionsResponse]
-    """Erases what was said in a session, or in all sessions of the caller."""
+    """Erases what was said in a session and the results that its tools gave; or, of all sessions
+    of the caller, also what was remembered, timers and reminders.
+    """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.GetStatusRequest, _gateway_service_pb2.GetStatusResponse]
     """Returns how each service is."""
 
@@ -78,7 +80,9 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     VerifySession: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.VerifySessionRequest, _gateway_service_pb2.VerifySessionResponse]  # type: ignore[assignment]
     """Checks that the record of a session is whole and unchanged."""
     EraseSessions: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.EraseSessionsRequest, _gateway_service_pb2.EraseSessionsResponse]  # type: ignore[assignment]
-    """Erases what was said in a session, or in all sessions of the caller."""
+    """Erases what was said in a session and the results that its tools gave; or, of all sessions
+    of the caller, also what was remembered, timers and reminders.
+    """
     GetStatus: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.GetStatusRequest, _gateway_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Returns how each service is."""
 
@@ -144,7 +148,9 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gateway_service_pb2.EraseSessionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_service_pb2.EraseSessionsResponse, _abc.Awaitable[_gateway_service_pb2.EraseSessionsResponse]]:
-        """Erases what was said in a session, or in all sessions of the caller."""
+        """Erases what was said in a session and the results that its tools gave; or, of all sessions
+        of the caller, also what was remembered, timers and reminders.
+        """
 
     @_abc_1.abstractmethod
     def GetStatus(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x65nsemble/v1/tool.proto\x12\x0b\x65nsemble.v1\x1a\x17google/rpc/status.proto\"\xc1\x02\n\x08ToolSpec\x12\x31\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-zA-Z0-9_.-]{1,64}$R\x04name\x12*\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x0b\x64\x65scription\x12\x35\n\x11input_schema_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x0finputSchemaJson\x12\x37\n\x12output_schema_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x10outputSchemaJson\x12)\n\nutterances\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\nutterances\x12\x1e\n\nidempotent\x18\x06 \x01(\x08R\nidempotent\x12\x1b\n\tread_only\x18\x07 \x01(\x08R\x08readOnly\"}\n\x08ToolCall\x12\"\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06\x63\x61llId\x12\x1b\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04name\x12\x30\n\x0e\x61rguments_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\rargumentsJson\"\x95\x01\n\nToolResult\x12\"\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06\x63\x61llId\x12,\n\x0bresult_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@H\x00R\nresultJson\x12*\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rrorB\t\n\x07outcome*a\n\x0cToolExecutor\x12\x1d\n\x19TOOL_EXECUTOR_UNSPECIFIED\x10\x00\x12\x18\n\x14TOOL_EXECUTOR_SERVER\x10\x01\x12\x18\n\x14TOOL_EXECUTOR_CLIENT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x65nsemble/v1/tool.proto\x12\x0b\x65nsemble.v1\x1a\x17google/rpc/status.proto\"\xed\x02\n\x08ToolSpec\x12\x31\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-zA-Z0-9_.-]{1,64}$R\x04name\x12*\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 R\x0b\x64\x65scription\x12\x35\n\x11input_schema_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x0finputSchemaJson\x12\x37\n\x12output_schema_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x10outputSchemaJson\x12)\n\nutterances\x18\x05 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\nutterances\x12\x1e\n\nidempotent\x18\x06 \x01(\x08R\nidempotent\x12\x1b\n\tread_only\x18\x07 \x01(\x08R\x08readOnly\x12*\n\x11idempotent_by_key\x18\x08 \x01(\x08R\x0fidempotentByKey\"}\n\x08ToolCall\x12\"\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06\x63\x61llId\x12\x1b\n\x04name\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x04name\x12\x30\n\x0e\x61rguments_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\rargumentsJson\"\x95\x01\n\nToolResult\x12\"\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06\x63\x61llId\x12,\n\x0bresult_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@H\x00R\nresultJson\x12*\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rrorB\t\n\x07outcome*a\n\x0cToolExecutor\x12\x1d\n\x19TOOL_EXECUTOR_UNSPECIFIED\x10\x00\x12\x18\n\x14TOOL_EXECUTOR_SERVER\x10\x01\x12\x18\n\x14TOOL_EXECUTOR_CLIENT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,12 +52,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLRESULT'].fields_by_name['call_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_TOOLRESULT'].fields_by_name['result_json']._loaded_options = None
   _globals['_TOOLRESULT'].fields_by_name['result_json']._serialized_options = b'\272H\006r\004(\200\200@'
-  _globals['_TOOLEXECUTOR']._serialized_start=667
-  _globals['_TOOLEXECUTOR']._serialized_end=764
+  _globals['_TOOLEXECUTOR']._serialized_start=711
+  _globals['_TOOLEXECUTOR']._serialized_end=808
   _globals['_TOOLSPEC']._serialized_start=65
-  _globals['_TOOLSPEC']._serialized_end=386
-  _globals['_TOOLCALL']._serialized_start=388
-  _globals['_TOOLCALL']._serialized_end=513
-  _globals['_TOOLRESULT']._serialized_start=516
-  _globals['_TOOLRESULT']._serialized_end=665
+  _globals['_TOOLSPEC']._serialized_end=430
+  _globals['_TOOLCALL']._serialized_start=432
+  _globals['_TOOLCALL']._serialized_end=557
+  _globals['_TOOLRESULT']._serialized_start=560
+  _globals['_TOOLRESULT']._serialized_end=709
 # @@protoc_insertion_point(module_scope)

@@ -18,7 +18,7 @@ TOOL_EXECUTOR_SERVER: ToolExecutor
 TOOL_EXECUTOR_CLIENT: ToolExecutor
 
 class ToolSpec(_message.Message):
-    __slots__ = ("name", "description", "input_schema_json", "output_schema_json", "utterances", "idempotent", "read_only")
+    __slots__ = ("name", "description", "input_schema_json", "output_schema_json", "utterances", "idempotent", "read_only", "idempotent_by_key")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     INPUT_SCHEMA_JSON_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,7 @@ class ToolSpec(_message.Message):
     UTTERANCES_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENT_FIELD_NUMBER: _ClassVar[int]
     READ_ONLY_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENT_BY_KEY_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     input_schema_json: str
@@ -33,7 +34,8 @@ class ToolSpec(_message.Message):
     utterances: _containers.RepeatedScalarFieldContainer[str]
     idempotent: bool
     read_only: bool
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., input_schema_json: _Optional[str] = ..., output_schema_json: _Optional[str] = ..., utterances: _Optional[_Iterable[str]] = ..., idempotent: _Optional[bool] = ..., read_only: _Optional[bool] = ...) -> None: ...
+    idempotent_by_key: bool
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., input_schema_json: _Optional[str] = ..., output_schema_json: _Optional[str] = ..., utterances: _Optional[_Iterable[str]] = ..., idempotent: _Optional[bool] = ..., read_only: _Optional[bool] = ..., idempotent_by_key: _Optional[bool] = ...) -> None: ...
 
 class ToolCall(_message.Message):
     __slots__ = ("call_id", "name", "arguments_json")

@@ -45,6 +45,11 @@ class ToolServerServiceStub:
                 request_serializer=ensemble_dot_v1_dot_tool__server__service__pb2.CallToolRequest.SerializeToString,
                 response_deserializer=ensemble_dot_v1_dot_tool__server__service__pb2.CallToolResponse.FromString,
                 _registered_method=True)
+        self.EraseData = channel.unary_unary(
+                '/ensemble.v1.ToolServerService/EraseData',
+                request_serializer=ensemble_dot_v1_dot_tool__server__service__pb2.EraseDataRequest.SerializeToString,
+                response_deserializer=ensemble_dot_v1_dot_tool__server__service__pb2.EraseDataResponse.FromString,
+                _registered_method=True)
 
 
 class ToolServerServiceServicer:
@@ -67,7 +72,19 @@ class ToolServerServiceServicer:
         tool; the stream then ends with `done` CANCELLED and no `result`. A tool that is not
         known or arguments outside its schema end the call with a status before `started`.
         A call whose idempotency key was seen before returns the earlier result without running
-        the tool. Both sides send `heartbeat` when idle. `progress` counts against the credit.
+        the tool. Of a tool that must not be repeated (see ToolSpec) the start is kept before it
+        runs and the result before it is sent; where a key comes again and what became of its
+        start is not known, the result is the error TOOL_OUTCOME_UNKNOWN. Such a tool goes on
+        within its time limit when the stream breaks; `cancel` stops it.
+        Both sides send `heartbeat` when idle. `progress` counts against the credit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseData(self, request, context):
+        """Erases what tools keep of the caller: results of calls and, where no session is named,
+        also what the caller had remembered, timers and reminders. Devices stay as they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +102,11 @@ def add_ToolServerServiceServicer_to_server(servicer, server):
                     servicer.CallTool,
                     request_deserializer=ensemble_dot_v1_dot_tool__server__service__pb2.CallToolRequest.FromString,
                     response_serializer=ensemble_dot_v1_dot_tool__server__service__pb2.CallToolResponse.SerializeToString,
+            ),
+            'EraseData': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseData,
+                    request_deserializer=ensemble_dot_v1_dot_tool__server__service__pb2.EraseDataRequest.FromString,
+                    response_serializer=ensemble_dot_v1_dot_tool__server__service__pb2.EraseDataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -142,6 +164,33 @@ class ToolServerService:
             '/ensemble.v1.ToolServerService/CallTool',
             ensemble_dot_v1_dot_tool__server__service__pb2.CallToolRequest.SerializeToString,
             ensemble_dot_v1_dot_tool__server__service__pb2.CallToolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ensemble.v1.ToolServerService/EraseData',
+            ensemble_dot_v1_dot_tool__server__service__pb2.EraseDataRequest.SerializeToString,
+            ensemble_dot_v1_dot_tool__server__service__pb2.EraseDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

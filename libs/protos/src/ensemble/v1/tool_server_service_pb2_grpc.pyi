@@ -44,7 +44,15 @@ class ToolServerServiceStub:
     tool; the stream then ends with `done` CANCELLED and no `result`. A tool that is not
     known or arguments outside its schema end the call with a status before `started`.
     A call whose idempotency key was seen before returns the earlier result without running
-    the tool. Both sides send `heartbeat` when idle. `progress` counts against the credit.
+    the tool. Of a tool that must not be repeated (see ToolSpec) the start is kept before it
+    runs and the result before it is sent; where a key comes again and what became of its
+    start is not known, the result is the error TOOL_OUTCOME_UNKNOWN. Such a tool goes on
+    within its time limit when the stream breaks; `cancel` stops it.
+    Both sides send `heartbeat` when idle. `progress` counts against the credit.
+    """
+    EraseData: _grpc.UnaryUnaryMultiCallable[_tool_server_service_pb2.EraseDataRequest, _tool_server_service_pb2.EraseDataResponse]
+    """Erases what tools keep of the caller: results of calls and, where no session is named,
+    also what the caller had remembered, timers and reminders. Devices stay as they are.
     """
 
 @_typing.type_check_only
@@ -63,7 +71,15 @@ class ToolServerServiceAsyncStub(ToolServerServiceStub):
     tool; the stream then ends with `done` CANCELLED and no `result`. A tool that is not
     known or arguments outside its schema end the call with a status before `started`.
     A call whose idempotency key was seen before returns the earlier result without running
-    the tool. Both sides send `heartbeat` when idle. `progress` counts against the credit.
+    the tool. Of a tool that must not be repeated (see ToolSpec) the start is kept before it
+    runs and the result before it is sent; where a key comes again and what became of its
+    start is not known, the result is the error TOOL_OUTCOME_UNKNOWN. Such a tool goes on
+    within its time limit when the stream breaks; `cancel` stops it.
+    Both sides send `heartbeat` when idle. `progress` counts against the credit.
+    """
+    EraseData: _aio.UnaryUnaryMultiCallable[_tool_server_service_pb2.EraseDataRequest, _tool_server_service_pb2.EraseDataResponse]  # type: ignore[assignment]
+    """Erases what tools keep of the caller: results of calls and, where no session is named,
+    also what the caller had remembered, timers and reminders. Devices stay as they are.
     """
 
 class ToolServerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -91,7 +107,21 @@ class ToolServerServiceServicer(metaclass=_abc_1.ABCMeta):
         tool; the stream then ends with `done` CANCELLED and no `result`. A tool that is not
         known or arguments outside its schema end the call with a status before `started`.
         A call whose idempotency key was seen before returns the earlier result without running
-        the tool. Both sides send `heartbeat` when idle. `progress` counts against the credit.
+        the tool. Of a tool that must not be repeated (see ToolSpec) the start is kept before it
+        runs and the result before it is sent; where a key comes again and what became of its
+        start is not known, the result is the error TOOL_OUTCOME_UNKNOWN. Such a tool goes on
+        within its time limit when the stream breaks; `cancel` stops it.
+        Both sides send `heartbeat` when idle. `progress` counts against the credit.
+        """
+
+    @_abc_1.abstractmethod
+    def EraseData(
+        self,
+        request: _tool_server_service_pb2.EraseDataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tool_server_service_pb2.EraseDataResponse, _abc.Awaitable[_tool_server_service_pb2.EraseDataResponse]]:
+        """Erases what tools keep of the caller: results of calls and, where no session is named,
+        also what the caller had remembered, timers and reminders. Devices stay as they are.
         """
 
 def add_ToolServerServiceServicer_to_server(servicer: ToolServerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -122,3 +122,26 @@ class WatchStarted(_message.Message):
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     def __init__(self, sequence: _Optional[int] = ...) -> None: ...
+
+class EraseRequest(_message.Message):
+    __slots__ = ("kinds", "attributes_json")
+    class AttributesJsonEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_JSON_FIELD_NUMBER: _ClassVar[int]
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    attributes_json: _containers.ScalarMap[str, str]
+    def __init__(self, kinds: _Optional[_Iterable[str]] = ..., attributes_json: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class EraseResponse(_message.Message):
+    __slots__ = ("entities", "sequence")
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    entities: int
+    sequence: int
+    def __init__(self, entities: _Optional[int] = ..., sequence: _Optional[int] = ...) -> None: ...

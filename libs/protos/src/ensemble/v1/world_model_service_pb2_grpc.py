@@ -50,6 +50,11 @@ class WorldModelServiceStub:
                 request_serializer=ensemble_dot_v1_dot_world__model__service__pb2.WatchRequest.SerializeToString,
                 response_deserializer=ensemble_dot_v1_dot_world__model__service__pb2.WatchResponse.FromString,
                 _registered_method=True)
+        self.Erase = channel.unary_unary(
+                '/ensemble.v1.WorldModelService/Erase',
+                request_serializer=ensemble_dot_v1_dot_world__model__service__pb2.EraseRequest.SerializeToString,
+                response_deserializer=ensemble_dot_v1_dot_world__model__service__pb2.EraseResponse.FromString,
+                _registered_method=True)
 
 
 class WorldModelServiceServicer:
@@ -82,6 +87,16 @@ class WorldModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Erase(self, request, context):
+        """Erases for good what the caller had recorded, its history included. An entity that only
+        the caller and services by themselves recorded goes whole, name included; of one that
+        somebody else recorded too, the caller's values and facts go. Watchers get a change for
+        each: the entity as it is now, or a removed one without a name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorldModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -99,6 +114,11 @@ def add_WorldModelServiceServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=ensemble_dot_v1_dot_world__model__service__pb2.WatchRequest.FromString,
                     response_serializer=ensemble_dot_v1_dot_world__model__service__pb2.WatchResponse.SerializeToString,
+            ),
+            'Erase': grpc.unary_unary_rpc_method_handler(
+                    servicer.Erase,
+                    request_deserializer=ensemble_dot_v1_dot_world__model__service__pb2.EraseRequest.FromString,
+                    response_serializer=ensemble_dot_v1_dot_world__model__service__pb2.EraseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -183,6 +203,33 @@ class WorldModelService:
             '/ensemble.v1.WorldModelService/Watch',
             ensemble_dot_v1_dot_world__model__service__pb2.WatchRequest.SerializeToString,
             ensemble_dot_v1_dot_world__model__service__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Erase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ensemble.v1.WorldModelService/Erase',
+            ensemble_dot_v1_dot_world__model__service__pb2.EraseRequest.SerializeToString,
+            ensemble_dot_v1_dot_world__model__service__pb2.EraseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,12 @@ class WorldModelServiceStub:
     `sequence`, each once; a `heartbeat` comes when nothing else did. The stream ends when
     the caller cancels or the service drains.
     """
+    Erase: _grpc.UnaryUnaryMultiCallable[_world_model_service_pb2.EraseRequest, _world_model_service_pb2.EraseResponse]
+    """Erases for good what the caller had recorded, its history included. An entity that only
+    the caller and services by themselves recorded goes whole, name included; of one that
+    somebody else recorded too, the caller's values and facts go. Watchers get a change for
+    each: the entity as it is now, or a removed one without a name.
+    """
 
 @_typing.type_check_only
 class WorldModelServiceAsyncStub(WorldModelServiceStub):
@@ -62,6 +68,12 @@ class WorldModelServiceAsyncStub(WorldModelServiceStub):
     stream follows live; without it, only what comes from now on. Changes come in order of
     `sequence`, each once; a `heartbeat` comes when nothing else did. The stream ends when
     the caller cancels or the service drains.
+    """
+    Erase: _aio.UnaryUnaryMultiCallable[_world_model_service_pb2.EraseRequest, _world_model_service_pb2.EraseResponse]  # type: ignore[assignment]
+    """Erases for good what the caller had recorded, its history included. An entity that only
+    the caller and services by themselves recorded goes whole, name included; of one that
+    somebody else recorded too, the caller's values and facts go. Watchers get a change for
+    each: the entity as it is now, or a removed one without a name.
     """
 
 class WorldModelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -95,6 +107,18 @@ class WorldModelServiceServicer(metaclass=_abc_1.ABCMeta):
         stream follows live; without it, only what comes from now on. Changes come in order of
         `sequence`, each once; a `heartbeat` comes when nothing else did. The stream ends when
         the caller cancels or the service drains.
+        """
+
+    @_abc_1.abstractmethod
+    def Erase(
+        self,
+        request: _world_model_service_pb2.EraseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_world_model_service_pb2.EraseResponse, _abc.Awaitable[_world_model_service_pb2.EraseResponse]]:
+        """Erases for good what the caller had recorded, its history included. An entity that only
+        the caller and services by themselves recorded goes whole, name included; of one that
+        somebody else recorded too, the caller's values and facts go. Watchers get a change for
+        each: the entity as it is now, or a removed one without a name.
         """
 
 def add_WorldModelServiceServicer_to_server(servicer: WorldModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

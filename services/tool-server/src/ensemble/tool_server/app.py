@@ -1,6 +1,6 @@
 """Puts the tool server together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import grpc
@@ -13,7 +13,7 @@ from ensemble.tool_server.ledger import Ledger
 from ensemble.tool_server.ports import Clock
 from ensemble.tool_server.servicer import ToolServerServicer
 from ensemble.tool_server.settings import Settings
-from ensemble.tool_server.toolbox import Toolbox
+from ensemble.tool_server.toolbox import AnyTool, Toolbox
 from ensemble.v1 import tool_server_service_pb2_grpc
 
 
@@ -22,9 +22,18 @@ def local_time() -> datetime:
     return datetime.now().astimezone()
 
 
-def build(settings: Settings, channels: Channels, clock: Clock = local_time) -> Service:
-    """Return the service; it needs the world model, and lives while that is away."""
-    return ToolServer(settings, channels, clock)
+def build(
+    settings: Settings,
+    channels: Channels,
+    clock: Clock = local_time,
+    *,
+    more: Iterable[AnyTool] = (),
+) -> Service:
+    """Return the service; it needs the world model, and lives while that is away.
+
+    ``more`` are tools that it offers beside those of the household.
+    """
+    return ToolServer(settings, channels, clock, more)
 
 
 class ToolServer(Service):
@@ -32,12 +41,14 @@ class ToolServer(Service):
 
     name = "tool-server"
 
-    def __init__(self, settings: Settings, channels: Channels, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, channels: Channels, clock: Clock, more: Iterable[AnyTool]
+    ) -> None:
         world = WorldModelWorld(channels.get("world-model"))
-        toolbox = Toolbox(household.tools(world, clock))
-        ledger = Ledger(world, settings.kept_results)
+        toolbox = Toolbox([*household.tools(world, clock), *more])
+        self._ledger = Ledger(world, settings.kept_results)
         self._alarms = Alarms(world, clock)
-        self._servicer = ToolServerServicer(toolbox, ledger, settings.time_limit)
+        self._servicer = ToolServerServicer(toolbox, self._ledger, world, settings.time_limit)
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
@@ -52,7 +63,8 @@ class ToolServer(Service):
         self._servicer.drain()
 
     async def close(self) -> None:
-        """Stop following the alarms."""
+        """Let calls that must not be repeated end; stop following the alarms."""
+        await self._ledger.close()
         await self._alarms.close()
 
     def engines(self) -> Sequence[str]:

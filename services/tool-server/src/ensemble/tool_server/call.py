@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from ensemble.core.credit import CreditWindow
-from ensemble.core.errors import EnsembleError, InvalidArgumentError
-from ensemble.tool_server.execution import execute, timed_out
+from ensemble.core.errors import EnsembleError, InvalidArgumentError, ToolOutcomeUnknownError
+from ensemble.tool_server.execution import cut_short, execute
 from ensemble.tool_server.ledger import Ledger, Work
 from ensemble.tool_server.outcome import Outcome
 from ensemble.tool_server.tool import Arguments, CallInfo
@@ -88,6 +88,7 @@ class ToolCall:
         self._stop = asyncio.Event()
         self._refusal: EnsembleError | None = None
         self._has_started = False
+        self._left = False
 
     def grant(self, events: int) -> None:
         """Allow so many progress events more."""
@@ -105,6 +106,9 @@ class ToolCall:
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield what happens; ``Ended`` is the last.
 
+        A caller who stops reading stops the tool, unless it has a key and must not be repeated:
+        that one goes on to its end, which is kept for whoever asks with the key again.
+
         Raises:
             InvalidArgumentError: The idempotency key belongs to another call.
         """
@@ -118,8 +122,16 @@ class ToolCall:
                 if isinstance(event, Ended):
                     return
         finally:
+            self._leave()
             work.cancel()
             await asyncio.wait((work,), timeout=2 * _CANCEL_GRACE)
+
+    def _leave(self) -> None:
+        # A tool that goes on must not wait for a reader who is gone.
+        self._left = True
+        self._credit.grant(1 << 31)
+        while not self._events.empty():
+            self._events.get_nowait()
 
     async def _work(self) -> None:
         run = asyncio.create_task(self._run())
@@ -148,42 +160,58 @@ class ToolCall:
     async def _run(self) -> Outcome:
         request = self._request
         try:
-            async with asyncio.timeout(request.limit):
-                return await self._outcome()
+            if request.keyed:
+                outcome = await self._ledger.run(self._keyed_work())
+            else:
+                await self._started(False)
+                outcome = await self._execute()
         except InvalidArgumentError:
             raise
         except EnsembleError as exc:
             outcome = Outcome(error=exc)
-        except TimeoutError:
-            outcome = Outcome(error=timed_out(request.tool.name, request.limit))
         if not self._has_started:
             await self._started(False)
         return outcome
 
-    async def _outcome(self) -> Outcome:
+    def _keyed_work(self) -> Work:
         request = self._request
-        if not request.keyed:
-            await self._started(False)
-            return await self._execute()
-        return await self._ledger.run(
-            Work(
-                identity=request.identity,
-                fingerprint=request.fingerprint,
-                durable=not (request.tool.idempotent or request.tool.read_only),
-                run=self._execute,
-                started=self._started,
-            )
+        tool = request.tool
+        return Work(
+            identity=request.identity,
+            fingerprint=request.fingerprint,
+            principal=request.principal,
+            session_id=request.session_id,
+            durable=not (tool.idempotent or tool.read_only),
+            once=not tool.repeatable,
+            run=self._execute,
+            started=self._started,
         )
 
     async def _execute(self) -> Outcome:
         request = self._request
         info = CallInfo(request.session_id, request.principal, request.identity, self._report)
-        return await execute(request.tool, request.arguments, info)
+        running = asyncio.create_task(execute(request.tool, request.arguments, info))
+        # Work that goes on without its caller is stopped from here; other work is cancelled.
+        stop = asyncio.create_task(self._stop.wait())
+        awaited = {running} if request.tool.repeatable else {running, stop}
+        try:
+            await asyncio.wait(awaited, timeout=request.limit, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                return running.result()
+            if stop.done():
+                return Outcome(error=ToolOutcomeUnknownError())
+            return Outcome(error=cut_short(request.tool, request.limit))
+        finally:
+            running.cancel()
+            stop.cancel()
+            await asyncio.wait((running, stop), timeout=_CANCEL_GRACE)
 
     async def _started(self, replayed: bool) -> None:
         self._has_started = True
-        await self._events.put(Started(replayed))
+        if not self._left:
+            await self._events.put(Started(replayed))
 
     async def _report(self, done: float, total: float, message: str) -> None:
         await self._credit.take()
-        await self._events.put(Progress(done, total, message))
+        if not self._left:
+            await self._events.put(Progress(done, total, message))

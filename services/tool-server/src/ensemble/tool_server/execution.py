@@ -2,7 +2,12 @@
 
 import structlog
 
-from ensemble.core.errors import EnsembleError, ToolFailedError, ToolTimeoutError
+from ensemble.core.errors import (
+    EnsembleError,
+    ToolFailedError,
+    ToolOutcomeUnknownError,
+    ToolTimeoutError,
+)
 from ensemble.tool_server.outcome import Outcome, to_json
 from ensemble.tool_server.tool import Arguments, CallInfo
 from ensemble.tool_server.toolbox import AnyTool
@@ -24,8 +29,11 @@ async def execute(tool: AnyTool, arguments: Arguments, call: CallInfo) -> Outcom
         )
 
 
-def timed_out(tool: str, limit: float) -> ToolTimeoutError:
+def cut_short(tool: AnyTool, limit: float) -> EnsembleError:
     """Return the error of a tool that ran out of time."""
-    return ToolTimeoutError(
-        f"The tool {tool} took longer than {limit:g} seconds.", metadata={"tool": tool}
+    kind = ToolTimeoutError if tool.repeatable else ToolOutcomeUnknownError
+    unknown = "" if tool.repeatable else " What it has done by then is not known."
+    return kind(
+        f"The tool {tool.name} took longer than {limit:g} seconds.{unknown}",
+        metadata={"tool": tool.name},
     )

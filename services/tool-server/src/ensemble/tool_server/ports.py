@@ -66,6 +66,14 @@ class World(Protocol):
         """Return at most ``limit`` things of ``kind`` with this name, these values, these words."""
         ...
 
+    async def erase(self, kinds: Sequence[str], attributes: Mapping[str, Any]) -> int:
+        """Erase for good what the person being served had recorded of ``kinds``.
+
+        With ``attributes`` only things that have, or had, these values. Returns how many
+        things were erased, or something of them.
+        """
+        ...
+
     def watch(self, after: int) -> AsyncGenerator[Thing, None]:
         """Yield every change after the change ``after``, in order, each once, without end."""
         ...

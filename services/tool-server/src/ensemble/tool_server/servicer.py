@@ -20,7 +20,9 @@ from ensemble.core.errors import (
 )
 from ensemble.core.ids import new_id
 from ensemble.tool_server import call as calls
+from ensemble.tool_server.erasure import erase
 from ensemble.tool_server.ledger import Ledger, fingerprint
+from ensemble.tool_server.ports import World
 from ensemble.tool_server.tool import identity_of
 from ensemble.tool_server.toolbox import Offer, Toolbox
 from ensemble.transport.context import PRINCIPAL_KEY, trusted
@@ -39,12 +41,14 @@ class ToolServerServicer(tool_server_service_pb2_grpc.ToolServerServiceServicer)
     Args:
         toolbox: The tools.
         ledger: Results of earlier calls.
+        world: Where tools keep things.
         time_limit: Seconds that any tool may run at most.
     """
 
-    def __init__(self, toolbox: Toolbox, ledger: Ledger, time_limit: float) -> None:
+    def __init__(self, toolbox: Toolbox, ledger: Ledger, world: World, time_limit: float) -> None:
         self._toolbox = toolbox
         self._ledger = ledger
+        self._world = world
         self._time_limit = time_limit
         self._draining = False
 
@@ -83,6 +87,14 @@ class ToolServerServicer(tool_server_service_pb2_grpc.ToolServerServiceServicer)
         finally:
             reading.cancel()
             await asyncio.wait((reading,))
+
+    async def EraseData(
+        self, request: pb.EraseDataRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.EraseDataResponse:
+        """Erase what tools keep of the caller."""
+        principal = trusted.get().get(PRINCIPAL_KEY, "")
+        things = await erase(self._world, self._ledger, principal, request.session_id)
+        return pb.EraseDataResponse(things=things)
 
     def _request(self, start: pb.CallToolStart) -> calls.Request:
         if start.context.purpose == common_pb2.PURPOSE_SPECULATIVE:
@@ -210,6 +222,7 @@ def _spec(offer: Offer) -> tool_pb2.ToolSpec:
         utterances=tool.utterances,
         idempotent=tool.idempotent,
         read_only=tool.read_only,
+        idempotent_by_key=tool.idempotent_by_key,
     )
 
 

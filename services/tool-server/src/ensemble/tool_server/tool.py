@@ -61,7 +61,9 @@ class Tool(abc.ABC, Generic[A, R]):
     """One thing the assistant can do.
 
     The class attributes are what ``ToolSpec`` says about it; ``examples`` are arguments as
-    JSON text that show how it is called, and become part of its schema.
+    JSON text that show how it is called, and become part of its schema. A tool that declares
+    none of ``idempotent``, ``idempotent_by_key`` and ``read_only`` must not be repeated: it is
+    started at most once for each idempotency key, and whatever it ended with stays.
     """
 
     name: ClassVar[str]
@@ -71,9 +73,18 @@ class Tool(abc.ABC, Generic[A, R]):
     utterances: ClassVar[tuple[str, ...]] = ()
     examples: ClassVar[tuple[str, ...]] = ("{}",)
     idempotent: ClassVar[bool] = False
+    """Running it twice with the same arguments does no harm."""
+    idempotent_by_key: ClassVar[bool] = False
+    """It names its effects by ``CallInfo.identity``, so that a second try has none."""
     read_only: ClassVar[bool] = False
+    """It changes nothing."""
     time_limit: ClassVar[float] = 10.0
     """Seconds it may run; a caller can only shorten it."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may run again when what became of the first try is not known."""
+        return self.idempotent or self.idempotent_by_key or self.read_only
 
     @abc.abstractmethod
     async def run(self, arguments: A, call: CallInfo) -> R:

@@ -117,6 +117,14 @@ class Changes:
     upto: int
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Entities of which something was erased, and the last change after that."""
+
+    entities: int
+    sequence: int
+
+
 def name_key(name: str) -> str:
     """Return what two spellings of one name have in common."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -1,9 +1,9 @@
 """What the world model needs of its store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ensemble.world_model.entities import Changes, Observation, Page, Recorded, Wanted
+from ensemble.world_model.entities import Changes, Erased, Observation, Page, Recorded, Wanted
 
 
 class WorldStore(Protocol):
@@ -13,8 +13,10 @@ class WorldStore(Protocol):
     ``StorageCorruptError`` when the medium fails.
     """
 
-    async def observe(self, request_id: str, observations: Sequence[Observation]) -> Recorded:
-        """Record all of ``observations`` or none; durable when it returns.
+    async def observe(
+        self, request_id: str, observations: Sequence[Observation], principal: str = ""
+    ) -> Recorded:
+        """Record all of ``observations`` for ``principal``, or none; durable when it returns.
 
         A ``request_id`` that was recorded before (and is not empty) changes nothing and
         returns what it returned then.
@@ -42,6 +44,21 @@ class WorldStore(Protocol):
 
     async def wait(self, after: int, timeout: float) -> bool:
         """Wait until there are changes after ``after``; False when ``timeout`` passed first."""
+        ...
+
+    async def erase(
+        self, principal: str, kinds: Sequence[str], attributes_json: Mapping[str, str]
+    ) -> Erased:
+        """Erase for good what was recorded for ``principal``, history included.
+
+        An entity of ``kinds`` that nobody else recorded goes whole, name included; of one that
+        somebody else recorded too, this person's values and facts go. Each gets a change. Of
+        entities of other kinds only goes who recorded them. With ``attributes_json`` only
+        entities are touched that have, or had, exactly these values.
+
+        Raises:
+            InvalidArgumentError: A value is not JSON.
+        """
         ...
 
     async def close(self) -> None:

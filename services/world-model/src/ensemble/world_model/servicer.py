@@ -7,8 +7,14 @@ from typing import Any, Final
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ensemble.core.errors import DrainingError, ResumeOutOfRangeError, StorageUnavailableError
+from ensemble.core.errors import (
+    DrainingError,
+    InvalidArgumentError,
+    ResumeOutOfRangeError,
+    StorageUnavailableError,
+)
 from ensemble.core.services import HEARTBEAT_INTERVAL
+from ensemble.transport.context import PRINCIPAL_KEY, trusted
 from ensemble.v1 import common_pb2, world_model_service_pb2_grpc
 from ensemble.v1 import world_model_service_pb2 as pb
 from ensemble.world_model import translation
@@ -38,7 +44,7 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
     ) -> pb.ObserveResponse:
         """Record what was seen."""
         observations = [translation.observation(entity) for entity in request.entities]
-        recorded = await self._store.observe(request.request_id, observations)
+        recorded = await self._store.observe(request.request_id, observations, _principal())
         return pb.ObserveResponse(
             entities=[translation.message(entity) for entity in recorded.entities],
             sequence=recorded.sequence,
@@ -84,6 +90,17 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
                 yield pb.WatchResponse(created_at=now, heartbeat=common_pb2.Heartbeat(sent_at=now))
                 sent_at = time.monotonic()
 
+    async def Erase(
+        self, request: pb.EraseRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.EraseResponse:
+        """Erase what the caller had recorded."""
+        if not (principal := _principal()):
+            raise InvalidArgumentError("Nobody in particular calls, so nothing is theirs.")
+        erased = await self._store.erase(
+            principal, list(request.kinds), dict(request.attributes_json)
+        )
+        return pb.EraseResponse(entities=erased.entities, sequence=erased.sequence)
+
     @property
     def _store(self) -> WorldStore:
         if self._opened is None:
@@ -93,6 +110,10 @@ class WorldModelServicer(world_model_service_pb2_grpc.WorldModelServiceServicer)
     def _refuse_when_draining(self) -> None:
         if self._draining:
             raise DrainingError
+
+
+def _principal() -> str:
+    return trusted.get().get(PRINCIPAL_KEY, "")
 
 
 def _now() -> Timestamp:

@@ -22,6 +22,9 @@ from ensemble.v1 import world_model_service_pb2_grpc
 _TIMEOUT: Final = 5.0
 """Seconds one call may take: a commit waits for the disk, never for anything slower."""
 
+_ERASE_TIMEOUT: Final = 55.0
+"""Seconds an erasure may take: it goes through all that a person ever had recorded."""
+
 _PAGE: Final = 1000
 
 
@@ -67,6 +70,18 @@ class WorldModelWorld:
             request.page_token = response.next_page_token
             if not request.page_token or len(things) >= limit:
                 return Found(tuple(things), response.sequence)
+
+    async def erase(self, kinds: Sequence[str], attributes: Mapping[str, Any]) -> int:
+        """See ``World.erase``."""
+        request = pb.EraseRequest(
+            kinds=kinds,
+            attributes_json={key: _json(value) for key, value in attributes.items()},
+        )
+        try:
+            response = await self._stub.Erase(request, timeout=_ERASE_TIMEOUT)
+        except grpc.RpcError as exc:
+            raise _error(exc) from exc
+        return int(response.entities)
 
     async def watch(self, after: int) -> AsyncGenerator[Thing, None]:
         """See ``World.watch``."""

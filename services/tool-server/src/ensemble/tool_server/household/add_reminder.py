@@ -47,6 +47,7 @@ class AddReminder(Tool[AddReminderArguments, AddReminderResult]):
     description = "Reminds the person of something after an amount of time."
     arguments = AddReminderArguments
     result = AddReminderResult
+    idempotent_by_key = True
     examples = ('{"text": "call mum", "amount": 10, "unit": "minute"}',)
     utterances = (
         f"[please|can you|could you] remind me to {{text}} in {SPAN} [please]",

@@ -46,6 +46,7 @@ class CancelReminder(Tool[CancelReminderArguments, CancelReminderResult]):
     description = "Cancels the reminders about something, or all reminders."
     arguments = CancelReminderArguments
     result = CancelReminderResult
+    idempotent_by_key = True
     examples = ('{"text": "call mum"}', '{"all": true}')
     utterances = (
         "[please|can you|could you] (cancel|delete|remove) the reminder to {text} [please]",
@@ -60,10 +61,12 @@ class CancelReminder(Tool[CancelReminderArguments, CancelReminderResult]):
 
     async def run(self, arguments: CancelReminderArguments, call: CallInfo) -> CancelReminderResult:
         """Cancel them."""
-        things = await pending.find(self._world, REMINDER, call)
-        if isinstance(arguments.text, str):
-            things = _about(things, arguments.text)
-        return CancelReminderResult(await pending.cancel(self._world, call, things))
+
+        def choose(things: list[Thing]) -> list[Thing]:
+            text = arguments.text
+            return _about(things, text) if isinstance(text, str) else things
+
+        return CancelReminderResult(await pending.cancel(self._world, REMINDER, call, choose))
 
 
 def _about(things: list[Thing], text: str) -> list[Thing]:

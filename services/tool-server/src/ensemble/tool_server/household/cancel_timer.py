@@ -38,6 +38,7 @@ class CancelTimer(Tool[CancelTimerArguments, CancelTimerResult]):
     description = "Cancels the newest timer, the timers of one amount and unit, or all timers."
     arguments = CancelTimerArguments
     result = CancelTimerResult
+    idempotent_by_key = True
     examples = ("{}", '{"amount": 5, "unit": "minute"}', '{"all": true}')
     utterances = (
         "[please|can you|could you] (cancel|stop|delete|remove) (the|my) timer [please]",
@@ -56,9 +57,11 @@ class CancelTimer(Tool[CancelTimerArguments, CancelTimerResult]):
 
     async def run(self, arguments: CancelTimerArguments, call: CallInfo) -> CancelTimerResult:
         """Cancel them."""
-        things = await pending.find(self._world, TIMER, call)
-        wanted = things if arguments.all else _wanted(things, arguments)
-        return CancelTimerResult(await pending.cancel(self._world, call, wanted))
+
+        def choose(things: list[Thing]) -> list[Thing]:
+            return things if arguments.all else _wanted(things, arguments)
+
+        return CancelTimerResult(await pending.cancel(self._world, TIMER, call, choose))
 
 
 def _wanted(things: list[Thing], arguments: CancelTimerArguments) -> list[Thing]:

@@ -1,6 +1,6 @@
 """Timers and reminders in the world model: set, found, cancelled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,12 +42,15 @@ async def add(
         ToolFailedError: There are too many.
     """
     now = clock()
-    if len(await find(world, kind, call)) >= MOST_PENDING:
+    name = f"{kind}_{call.identity}"
+    pending = await find(world, kind, call)
+    # In a second try the first one's is among them, or has fired since.
+    if len(pending) >= MOST_PENDING and not (await world.find(kind, name=name)).things:
         raise ToolFailedError(f"There are already {MOST_PENDING} {kind}s.")
     due = now + span(attributes["amount"], attributes["unit"])
     seen = Seen(
         kind,
-        f"{kind}_{call.identity}",
+        name,
         {
             **attributes,
             "due_at": stamp(due),
@@ -57,15 +60,29 @@ async def add(
         },
     )
     (thing,) = await world.observe(f"{call.identity}:set", [seen])
+    if thing.removed:
+        raise ToolFailedError(f"The {kind} was set before and has been erased since.")
     return datetime.fromisoformat(thing.attributes["due_at"]).astimezone(now.tzinfo)
 
 
-async def cancel(world: World, call: CallInfo, things: Sequence[Thing]) -> int:
-    """Cancel ``things`` and return how many that were."""
+Choose = Callable[[list[Thing]], Sequence[Thing]]
+"""Picks what is meant out of everything that is still to come, the oldest first."""
+
+
+async def cancel(world: World, kind: str, call: CallInfo, choose: Choose) -> int:
+    """Cancel what ``choose`` picks and return how many that were.
+
+    A second try of the same call finds what the first one cancelled and counts that.
+    """
+    mine = {"principal": call.principal, "cancelled_by": call.identity}
+    done = len((await world.find(kind, attributes=mine, limit=MOST_PENDING)).things)
+    if done % _MOST_AT_ONCE:
+        return done
+    things = choose(await find(world, kind, call))
     for first in range(0, len(things), _MOST_AT_ONCE):
         seen = [
-            Seen(thing.kind, thing.name, {"status": CANCELLED})
+            Seen(kind, thing.name, {"status": CANCELLED, "cancelled_by": call.identity})
             for thing in things[first : first + _MOST_AT_ONCE]
         ]
-        await world.observe(f"{call.identity}:cancel{first}", seen)
-    return len(things)
+        await world.observe(f"{call.identity}:cancel{done + first}", seen)
+    return done + len(things)

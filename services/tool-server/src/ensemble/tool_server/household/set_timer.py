@@ -29,6 +29,7 @@ class SetTimer(Tool[SetTimerArguments, SetTimerResult]):
     description = "Starts a timer."
     arguments = SetTimerArguments
     result = SetTimerResult
+    idempotent_by_key = True
     examples = ('{"amount": 5, "unit": "minute"}',)
     utterances = (
         f"[please|can you|could you] (set|start) a timer for {SPAN} [please]",

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -11,14 +11,20 @@ from typing import Final, TypeVar
 from ensemble.core.errors import StorageUnavailableError
 from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.sqlite_file import SqliteFile, translate
-from ensemble.world_model.adapters import sqlite_reads, sqlite_writes
+from ensemble.world_model.adapters import sqlite_erasure, sqlite_reads, sqlite_writes
 from ensemble.world_model.adapters.sqlite_schema import MIGRATIONS
-from ensemble.world_model.entities import Changes, Observation, Page, Recorded, Wanted
+from ensemble.world_model.entities import Changes, Erased, Observation, Page, Recorded, Wanted
 
 T = TypeVar("T")
 
 _READS_IN_FLIGHT: Final = 64
 """Reads that may wait for the reading thread; more callers wait in the loop."""
+
+_ENTITIES_AT_ONCE: Final = 100
+"""Entities that one transaction erases, so that others get to write in between."""
+
+_CHANGES_AT_ONCE: Final = 1000
+_CHECKPOINT_TRIES: Final = 20
 
 
 class SqliteWorldStore:
@@ -57,10 +63,12 @@ class SqliteWorldStore:
             file.close()
             raise translate(exc, path) from exc
 
-    async def observe(self, request_id: str, observations: Sequence[Observation]) -> Recorded:
+    async def observe(
+        self, request_id: str, observations: Sequence[Observation], principal: str = ""
+    ) -> Recorded:
         """See ``WorldStore.observe``."""
         # A caller that gives up leaves the observation to be recorded, and watchers to hear of it.
-        task = asyncio.create_task(self._observe(request_id, observations))
+        task = asyncio.create_task(self._observe(request_id, observations, principal))
         self._observing.add(task)
         task.add_done_callback(self._observed)
         return await asyncio.shield(task)
@@ -89,6 +97,32 @@ class SqliteWorldStore:
             return False
         return True
 
+    async def erase(
+        self, principal: str, kinds: Sequence[str], attributes_json: Mapping[str, str]
+    ) -> Erased:
+        """See ``WorldStore.erase``. What was cut off half way is completed by erasing again.
+
+        Raises:
+            StorageUnavailableError: A reader held on to what was there before; erase again.
+        """
+        found = await self._read(
+            lambda connection: sqlite_erasure.entities_of_person(
+                connection, principal, kinds, attributes_json
+            )
+        )
+        for first in range(0, len(found), _ENTITIES_AT_ONCE):
+            some = found[first : first + _ENTITIES_AT_ONCE]
+            last = await self._writer.submit(
+                lambda connection, some=some: sqlite_erasure.erase(  # type: ignore[misc]
+                    connection, principal, some, self._clock()
+                )
+            )
+            self._advance(last)
+        if not attributes_json:
+            await self._forget_who(principal)
+        await self._empty_wal()
+        return Erased(len(found), self._head)
+
     async def close(self) -> None:
         """See ``WorldStore.close``."""
         if self._closed:
@@ -101,17 +135,40 @@ class SqliteWorldStore:
         self._reading.close()
         self._file.close()
 
-    async def _observe(self, request_id: str, observations: Sequence[Observation]) -> Recorded:
+    async def _observe(
+        self, request_id: str, observations: Sequence[Observation], principal: str
+    ) -> Recorded:
         recorded = await self._writer.submit(
             lambda connection: sqlite_writes.observe(
-                connection, request_id, observations, self._clock()
+                connection, request_id, observations, self._clock(), principal
             )
         )
-        if recorded.sequence > self._head:
-            self._head = recorded.sequence
+        self._advance(recorded.sequence)
+        return recorded
+
+    def _advance(self, sequence: int) -> None:
+        if sequence > self._head:
+            self._head = sequence
             self._moved.set()
             self._moved = asyncio.Event()
-        return recorded
+
+    async def _forget_who(self, principal: str) -> None:
+        while await self._writer.submit(
+            lambda connection: sqlite_erasure.forget_who(connection, principal, _CHANGES_AT_ONCE)
+        ):
+            pass
+
+    async def _empty_wal(self) -> None:
+        for _ in range(_CHECKPOINT_TRIES):
+            try:
+                if await asyncio.to_thread(sqlite_erasure.empty_wal, self._file):
+                    return
+            except sqlite3.Error as exc:
+                raise translate(exc, self._file.path) from exc
+            await asyncio.sleep(0.25)
+        raise StorageUnavailableError(
+            f"{self._file.path} is being read: what was erased is still in its -wal file."
+        )
 
     def _observed(self, task: asyncio.Task[Recorded]) -> None:
         self._observing.discard(task)

@@ -192,7 +192,7 @@ def _select(wanted: Wanted) -> tuple[str, list[Any]]:
             "EXISTS (SELECT 1 FROM attributes a WHERE a.entity = entities.id AND a.name = ? "
             "AND a.digest = ? AND a.until_sequence IS NULL)"
         )
-        parameters += [name, _digest(name, value)]
+        parameters += [name, wanted_digest(name, value)]
     if wanted.page_token:
         conditions.append("(kind, name_key) > (?, ?)")
         parameters += _position(wanted.page_token)
@@ -205,7 +205,8 @@ def _select(wanted: Wanted) -> tuple[str, list[Any]]:
     )
 
 
-def _digest(name: str, value: str) -> bytes:
+def wanted_digest(name: str, value: str) -> bytes:
+    """Return what the value asked for of attribute ``name`` is compared by."""
     try:
         return digest(value)
     except ValueError as exc:

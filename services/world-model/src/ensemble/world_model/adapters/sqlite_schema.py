@@ -2,7 +2,8 @@
 
 Attributes and facts are never changed in place: a row is valid from the change ``sequence``
 until the change ``until_sequence``, and still valid while that is NULL. The entity as it was
-after any change is a fold over those rows.
+after any change is a fold over those rows. A change says for whom it was made; an erasure
+deletes rows, and the changes stay as empty places.
 """
 
 from typing import Final
@@ -60,5 +61,16 @@ CREATE TABLE requests (
 ) STRICT, WITHOUT ROWID
 """
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_V1,)
+# Changes of before are known to be somebody's where their entity says so in an attribute.
+_V2: Final = """
+ALTER TABLE changes ADD COLUMN principal TEXT NOT NULL DEFAULT '';
+UPDATE changes SET principal = coalesce((
+    SELECT json_extract(a.value_json, '$') FROM attributes a
+    WHERE a.entity = changes.entity AND a.name = 'principal' LIMIT 1
+), '');
+CREATE INDEX changes_of_principal ON changes (principal, kind, entity) WHERE principal != '';
+CREATE INDEX changes_of_entity ON changes (entity)
+"""
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_V1, _V2)
 """What makes each version out of the one before."""

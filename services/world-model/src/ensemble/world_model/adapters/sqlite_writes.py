@@ -23,6 +23,7 @@ def observe(
     request_id: str,
     observations: Sequence[Observation],
     now: int,
+    principal: str = "",
 ) -> Recorded:
     """Record ``observations`` as changes with one sequence each, at ``now`` microseconds."""
     if request_id:
@@ -36,7 +37,7 @@ def observe(
     sequence = first - 1
     for observation in observations:
         sequence += 1
-        _apply(connection, observation, sequence, now)
+        _apply(connection, observation, sequence, now, principal)
     if request_id:
         connection.execute("INSERT INTO requests VALUES (?, ?, ?)", (request_id, first, sequence))
     entities = entities_of(connection, first, sequence)
@@ -57,12 +58,16 @@ def observe(
 
 
 def _apply(
-    connection: sqlite3.Connection, observation: Observation, sequence: int, now: int
+    connection: sqlite3.Connection,
+    observation: Observation,
+    sequence: int,
+    now: int,
+    principal: str,
 ) -> None:
     identity = _identity(connection, observation, sequence)
     connection.execute(
-        "INSERT INTO changes VALUES (?, ?, ?, ?, ?)",
-        (sequence, now, observation.kind, identity, int(observation.removed)),
+        "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)",
+        (sequence, now, observation.kind, identity, int(observation.removed), principal),
     )
     ended = {"until": now, "at": sequence, "entity": identity}
     if observation.removed:
@@ -77,7 +82,7 @@ def _apply(
         _add_facts(connection, observation, ended)
     connection.execute(
         "UPDATE entities SET sequence = ?, removed = ?, search = ? WHERE id = ?",
-        (sequence, int(observation.removed), _search(connection, identity), identity),
+        (sequence, int(observation.removed), search_text(connection, identity), identity),
     )
 
 
@@ -144,7 +149,7 @@ def _add_facts(
         )
 
 
-def _search(connection: sqlite3.Connection, identity: int) -> str:
+def search_text(connection: sqlite3.Connection, identity: int) -> str:
     """Return the words of an entity's name and facts, each between spaces."""
     (name,) = connection.execute("SELECT name FROM entities WHERE id = ?", (identity,)).fetchone()
     facts = connection.execute(
