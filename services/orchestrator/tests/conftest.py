@@ -8,11 +8,24 @@ from pathlib import Path
 import pytest
 
 from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.testkit.postgres import shared_postgres
 from ensemble.testkit.scripted import ScriptedPeers
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from orchestrator_rig import Rig
+
+STORES = ("sqlite", "postgres")
+
+
+@contextlib.asynccontextmanager
+async def settings_on(store: str, folder: Path) -> AsyncIterator[OrchestratorSettings]:
+    """Give settings of an orchestrator whose log is in an empty store of a kind."""
+    if store == "sqlite":
+        yield OrchestratorSettings(log=folder / "log.db")
+        return
+    async with shared_postgres().database() as dsn:
+        yield OrchestratorSettings(store=dsn, slot="a")
 
 
 @pytest.fixture

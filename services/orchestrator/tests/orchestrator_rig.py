@@ -155,11 +155,13 @@ class Client:
 class Rig:
     """The orchestrator under test."""
 
-    def __init__(self, peers: ScriptedPeers, settings: OrchestratorSettings) -> None:
+    def __init__(
+        self, peers: ScriptedPeers, settings: OrchestratorSettings, instance: str = ""
+    ) -> None:
         self.peers = peers
         self.settings = settings
         self.service: OrchestratorService
-        self._name = peers.address_of("orchestrator").removeprefix("inproc:")
+        self._name = peers.address_of("orchestrator").removeprefix("inproc:") + instance
 
     async def start(self) -> None:
         self.service = build(self.settings, self.peers)

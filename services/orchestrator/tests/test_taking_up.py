@@ -4,11 +4,19 @@ import asyncio
 import json
 
 import pytest
+from conftest import STORES, settings_on
 from orchestrator_rig import RATE, eventually, voice_config
 
 from ensemble.v1 import common_pb2
 
 pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(params=STORES)
+async def settings(request, tmp_path):  # type: ignore[no-untyped-def]
+    async with settings_on(request.param, tmp_path) as chosen:
+        yield chosen
+
 
 COUNTING = "one two three four five six"
 

@@ -16,15 +16,16 @@ from ensemble.core.errors import (
     InvalidArgumentError,
     PeerLostError,
     ServiceUnavailableError,
+    SessionMovedError,
 )
 from ensemble.gateway.failures import explain
+from ensemble.gateway.orchestrators import Orchestrators
 from ensemble.transport import stream
 from ensemble.transport.heartbeat import watch
 from ensemble.transport.streams import until_half_close
 from ensemble.v1 import (
     gateway_service_pb2,
     orchestrator_service_pb2,
-    orchestrator_service_pb2_grpc,
     session_events_pb2,
 )
 
@@ -34,7 +35,7 @@ Admit = Callable[[], Awaitable[None]]
 
 async def relay(
     requests: AsyncIterator[gateway_service_pb2.ConverseRequest],
-    stub: "orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub",
+    orchestrators: Orchestrators,
     *,
     admit: Admit,
     leaving: Callable[[], session_events_pb2.GoingAway | None],
@@ -42,9 +43,11 @@ async def relay(
 ) -> AsyncIterator[gateway_service_pb2.ConverseResponse]:
     """Yield the orchestrator's events until its stream ends.
 
+    An orchestrator that does not hold the session says who does; the stream goes there.
+
     Args:
         requests: What the client sends.
-        stub: The orchestrator.
+        orchestrators: Where they are.
         admit: Paces the client's events; TCP then slows the client.
         leaving: Returns what to tell the client once this gateway is about to leave.
         silence: Seconds without an event after which the orchestrator counts as lost.
@@ -52,43 +55,79 @@ async def relay(
     Raises:
         EnsembleError: The client sent what is not acceptable, or the orchestrator failed.
     """
+    client = _Client(requests, admit)
+    told = False
+    async for stub in orchestrators.owners():
+        call = stub.RunSession(client.events())
+        async with stream(call), aclosing(watch(call, timeout=silence)) as events:
+            try:
+                async for response in events:
+                    # Heartbeats come every 200 ms, so a client hears of it that soon.
+                    if not told and (notice := leaving()) is not None:
+                        told = True
+                        yield gateway_service_pb2.ConverseResponse(
+                            event=session_events_pb2.ServerEvent(going_away=notice)
+                        )
+                    client.joined(response.event)
+                    yield gateway_service_pb2.ConverseResponse(event=response.event)
+                return
+            except grpc.aio.AioRpcError as error:
+                orchestrators.failed(explain(error), final=client.has_joined)
+            except asyncio.CancelledError:
+                # A message that was refused cancels the call to the orchestrator from our
+                # side; the client is told of the message.
+                if client.refused is not None:
+                    raise client.refused from None
+                raise
+            except PeerLostError as error:
+                raise ServiceUnavailableError(
+                    "The conversation's orchestrator was lost; resume the session."
+                ) from error
+    raise SessionMovedError
 
-    refused: list[EnsembleError] = []
 
-    async def upstream() -> AsyncIterator[orchestrator_service_pb2.RunSessionRequest]:
+class _Client:
+    """What a client sends, so that its start can be told to one orchestrator after another."""
+
+    def __init__(
+        self, requests: AsyncIterator[gateway_service_pb2.ConverseRequest], admit: Admit
+    ) -> None:
+        self._requests = until_half_close(requests)
+        self._admit = admit
+        self._first: gateway_service_pb2.ConverseRequest | None = None
+        self._joined = asyncio.Event()
+        self.refused: EnsembleError | None = None
+
+    @property
+    def has_joined(self) -> bool:
+        """An orchestrator has taken up the session."""
+        return self._joined.is_set()
+
+    def joined(self, event: session_events_pb2.ServerEvent) -> None:
+        """Take note of what an orchestrator says: anything but a sign of life is an answer."""
+        if event.WhichOneof("event") != "heartbeat":
+            self._joined.set()
+
+    async def events(self) -> AsyncIterator[orchestrator_service_pb2.RunSessionRequest]:
+        """Yield the start, and the rest once the session is taken up."""
         try:
-            async for request in until_half_close(requests):
-                if request.event.WhichOneof("event") not in ("heartbeat", "input_audio"):
-                    await admit()
+            if self._first is None:
+                self._first = await anext(self._requests, None)
+                if self._first is None:
+                    return
+                await self._pace(self._first)
+            yield orchestrator_service_pb2.RunSessionRequest(event=self._first.event)
+            await self._joined.wait()
+            async for request in self._requests:
+                await self._pace(request)
                 yield orchestrator_service_pb2.RunSessionRequest(event=request.event)
         except EnsembleError as error:
-            refused.append(error)
+            self.refused = error
             raise
         except DecodeError as error:
-            refused.append(InvalidArgumentError("A message of the stream cannot be read."))
-            raise refused[0] from error
+            self.refused = InvalidArgumentError("A message of the stream cannot be read.")
+            raise self.refused from error
 
-    call = stub.RunSession(upstream())
-    told = False
-    async with stream(call), aclosing(watch(call, timeout=silence)) as events:
-        try:
-            async for response in events:
-                # Heartbeats come every 200 ms, so a client hears of it that soon.
-                if not told and (notice := leaving()) is not None:
-                    told = True
-                    yield gateway_service_pb2.ConverseResponse(
-                        event=session_events_pb2.ServerEvent(going_away=notice)
-                    )
-                yield gateway_service_pb2.ConverseResponse(event=response.event)
-        except grpc.aio.AioRpcError as error:
-            raise explain(error) from error
-        except asyncio.CancelledError:
-            # A message that was refused cancels the call to the orchestrator from our side;
-            # the client is told of the message.
-            if refused:
-                raise refused[0] from None
-            raise
-        except PeerLostError as error:
-            raise ServiceUnavailableError(
-                "The conversation's orchestrator was lost; resume the session."
-            ) from error
+    async def _pace(self, request: gateway_service_pb2.ConverseRequest) -> None:
+        if request.event.WhichOneof("event") not in ("heartbeat", "input_audio"):
+            await self._admit()

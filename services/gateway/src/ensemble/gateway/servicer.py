@@ -7,8 +7,8 @@ import grpc.aio
 
 from ensemble.core.errors import DrainingError, InvalidArgumentError
 from ensemble.gateway import census
-from ensemble.gateway.failures import explain
 from ensemble.gateway.limits import RateLimit, StreamLimit
+from ensemble.gateway.orchestrators import Orchestrators
 from ensemble.gateway.ports import Peers
 from ensemble.gateway.relay import relay
 from ensemble.gateway.replay import replay
@@ -52,11 +52,6 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         """Tell every open conversation to move, and take no new one."""
         self._going_away = notice
 
-    def _orchestrator(self) -> "orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub":
-        return orchestrator_service_pb2_grpc.OrchestratorServiceStub(
-            self._channels.get("orchestrator")
-        )
-
     async def Converse(
         self,
         request_iterator: AsyncIterator[gateway_service_pb2.ConverseRequest],
@@ -75,7 +70,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         with self._streams.hold(principal):
             async for response in relay(
                 request_iterator,
-                self._orchestrator(),
+                Orchestrators(self._channels),
                 admit=admit,
                 leaving=lambda: self._going_away,
                 silence=self._silence,
@@ -89,7 +84,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_service_pb2.CreateSessionResponse:
         """Make a session."""
         answer = await self._forward(
-            self._orchestrator().OpenSession,
+            "OpenSession",
             orchestrator_service_pb2.OpenSessionRequest(
                 config=request.config if request.HasField("config") else None,
                 history=request.history,
@@ -105,7 +100,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_service_pb2.GetSessionResponse:
         """Return one session."""
         answer = await self._forward(
-            self._orchestrator().DescribeSession,
+            "DescribeSession",
             orchestrator_service_pb2.DescribeSessionRequest(session_id=request.session_id),
         )
         return gateway_service_pb2.GetSessionResponse(session=answer.session)
@@ -117,7 +112,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_service_pb2.ListSessionsResponse:
         """Return sessions, the one that changed last first."""
         answer = await self._forward(
-            self._orchestrator().FindSessions,
+            "FindSessions",
             orchestrator_service_pb2.FindSessionsRequest(
                 page_size=request.page_size, page_token=request.page_token
             ),
@@ -140,7 +135,9 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         with self._streams.hold(principal):
             async for response in replay(
                 request,
-                self._orchestrator(),
+                orchestrator_service_pb2_grpc.OrchestratorServiceStub(
+                    self._channels.get("orchestrator")
+                ),
                 leaving=lambda: self._going_away is not None,
                 silence=self._silence,
             ):
@@ -153,7 +150,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
     ) -> gateway_service_pb2.VerifySessionResponse:
         """Check the record of a session."""
         answer = await self._forward(
-            self._orchestrator().AuditRecord,
+            "AuditRecord",
             orchestrator_service_pb2.AuditRecordRequest(session_id=request.session_id),
             timeout=_WHOLE_RECORD_SECONDS,
         )
@@ -170,7 +167,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
                 violations={"session_id": "name one session, or set `all` and name none"}
             )
         answer = await self._forward(
-            self._orchestrator().EraseRecords,
+            "EraseRecords",
             orchestrator_service_pb2.EraseRecordsRequest(session_id=request.session_id),
             timeout=_WHOLE_RECORD_SECONDS,
         )
@@ -188,12 +185,9 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         rows = [self._describe(), *await census.take(self._channels)]
         return gateway_service_pb2.GetStatusResponse(services=rows)
 
-    async def _forward(self, method: Any, request: Any, timeout: float = _UNARY_SECONDS) -> Any:
+    async def _forward(self, method: str, request: Any, timeout: float = _UNARY_SECONDS) -> Any:
         self._rate.check(_principal())
-        try:
-            return await method(request, timeout=timeout)
-        except grpc.aio.AioRpcError as error:
-            raise explain(error) from error
+        return await Orchestrators(self._channels).call(method, request, timeout)
 
 
 def _principal() -> str:

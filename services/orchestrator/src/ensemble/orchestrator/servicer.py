@@ -16,6 +16,7 @@ from ensemble.core.errors import (
     ServiceUnavailableError,
     WrongFirstMessageError,
 )
+from ensemble.core.services import HEARTBEAT_INTERVAL
 from ensemble.orchestrator.live import Live
 from ensemble.orchestrator.notices import Notices
 from ensemble.orchestrator.outbox import Outbox
@@ -95,7 +96,16 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         if first is None or first.event.WhichOneof("event") != "start":
             raise WrongFirstMessageError
         start = first.event.start
-        live, created = await self._join(start)
+        joining = asyncio.create_task(self._join(start))
+        try:
+            # One that waits for a dead holder's end says meanwhile that it lives itself.
+            while not joining.done():
+                await asyncio.wait({joining}, timeout=HEARTBEAT_INTERVAL)
+                if not joining.done():
+                    yield orchestrator_service_pb2.RunSessionResponse(event=_heartbeat())
+        finally:
+            joining.cancel()
+        live, created = joining.result()
         last = live.session.conversation.session.last_sequence
         if created:
             start.resume_from_sequence = last

@@ -1,0 +1,172 @@
+"""Several orchestrators on one store: who holds a conversation, and who goes on with it."""
+
+import asyncio
+import contextlib
+
+import msgspec
+import pytest
+from conftest import settings_on
+from orchestrator_rig import Rig, eventually
+
+from ensemble.core.errors import SessionMovedError
+from ensemble.eventlog import Append, StreamKey
+from ensemble.v1 import common_pb2
+
+pytestmark = pytest.mark.unit
+
+COUNTING = "one two three four five six"
+
+
+@pytest.fixture
+async def settings(tmp_path):  # type: ignore[no-untyped-def]
+    async with settings_on("postgres", tmp_path) as chosen:
+        yield chosen
+
+
+@contextlib.asynccontextmanager
+async def another(rig, slot="b"):  # type: ignore[no-untyped-def]
+    """Give a second orchestrator on the same store."""
+    settings = msgspec.structs.replace(rig.settings, slot=slot, advertise=f"inproc:{slot}")
+    made = Rig(rig.peers, settings, slot)
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+def freeze(rig) -> None:  # type: ignore[no-untyped-def]
+    """Let an orchestrator beat no more: to the others it is dead, and it does not know."""
+    rig.service._membership._task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def taken_over(rig, **start):  # type: ignore[no-untyped-def]
+    """Give a client of a session that its holder may still seem to hold for a moment."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                async with rig.client(**start) as client:
+                    await client.until("started")
+            except SessionMovedError:
+                await asyncio.sleep(0.05)
+            else:
+                break
+    async with rig.client(**start) as client:
+        yield client
+
+
+async def test_a_session_held_elsewhere_is_refused_with_its_owner(rig) -> None:
+    rig.peers.router.say("hello")
+    async with rig.client() as client, another(rig) as second:
+        await client.until("started")
+        async with second.client(session_id=client.session_id) as lost:
+            with pytest.raises(SessionMovedError) as caught:
+                await lost.until("started")
+    assert caught.value.metadata["owner"] == rig.service._membership.instance.address
+
+
+async def test_what_a_dead_one_held_goes_on_elsewhere_unasked(rig) -> None:
+    rig.peers.router.say(COUNTING, token_s=0.8)
+    async with rig.client() as client, another(rig) as second:
+        await client.say("count")
+        await client.until("response_text_delta", 2)
+        last = client.record[-1].sequence
+        rig.peers.router.say("and so on")
+        freeze(rig)
+        start = {"session_id": client.session_id, "resume_from_sequence": last}
+        async with taken_over(second, **start) as back:
+            done = (await back.until("response_done")).response_done
+        with pytest.raises(SessionMovedError):
+            await client.until("response_done")
+    assert done.stop_reason == common_pb2.STOP_REASON_COMPLETED
+    assert [event.sequence for event in back.record] == list(
+        range(last + 1, last + 1 + len(back.record))
+    )
+    heard = [event for event in client.record if event.sequence <= last]
+    text = "".join(event.response_text_delta.text for event in heard) + back.text()
+    assert text == back.of("response_text_done")[0].text
+
+
+async def test_it_goes_on_while_nobody_is_attached(rig) -> None:
+    rig.peers.router.say(COUNTING, token_s=0.8)
+    async with another(rig) as second:
+        async with rig.client() as client:
+            await client.say("count")
+            await client.until("response_text_delta")
+        rig.peers.router.say("done")
+        freeze(rig)
+        await eventually(lambda: rig.peers.router.finished == 2)
+        async with second.client(session_id=client.session_id, resume_from_sequence=0) as back:
+            await back.until("response_done")
+    assert back.text().endswith("done")
+
+
+async def test_the_same_slot_takes_over_at_once(rig) -> None:
+    rig.peers.router.say(COUNTING, token_s=0.2)
+    async with rig.client() as client:
+        await client.say("count")
+        await client.until("response_text_delta")
+        rig.peers.router.say("done")
+        freeze(rig)
+        begun = asyncio.get_running_loop().time()
+        async with another(rig, "a") as second:
+            await eventually(lambda: len(rig.peers.router.starts) == 2)
+            took = asyncio.get_running_loop().time() - begun
+            async with second.client(session_id=client.session_id, resume_from_sequence=0) as back:
+                await back.until("response_done")
+    assert took < 1.0, "a lease has run out, though the slot says that its holder is gone"
+
+
+async def test_one_that_wakes_up_late_is_fenced_off_and_serves_again(rig) -> None:
+    rig.peers.router.say("hello")
+    async with another(rig) as second, rig.client() as client:
+        await client.say("hi")
+        await client.until("response_done")
+        freeze(rig)
+        start = {"session_id": client.session_id, "resume_from_sequence": 0}
+        async with taken_over(second, **start) as back:
+            await back.say("again")
+            await back.until("response_done", 2)
+            rig.service._membership.start(
+                lambda: rig.service._sessions.drop_all(SessionMovedError())
+            )
+            with pytest.raises(SessionMovedError):
+                await client.until("never")
+        async with rig.client() as fresh:
+            await fresh.say("you again")
+            await fresh.until("response_done")
+
+
+async def test_a_drained_one_hands_its_sessions_over(rig) -> None:
+    rig.peers.router.say("hello")
+    async with another(rig) as second:
+        async with rig.client() as client:
+            await client.say("hi")
+            await client.until("response_done")
+            await rig.service.drain()
+            await client.until("going_away")
+            async with asyncio.timeout(5):
+                await client.ended.wait()
+        async with second.client(session_id=client.session_id, resume_from_sequence=0) as back:
+            await back.say("again")
+            await back.until("response_done", 2)
+
+
+async def test_a_write_behind_its_back_makes_it_read_the_record_again(rig) -> None:
+    rig.peers.router.say("hello")
+    async with rig.client() as client:
+        await client.say("hi")
+        await client.until("response_done")
+        last = client.record[-1]
+        key = StreamKey("session", client.session_id)
+        fence = rig.service._membership.fence
+        done = last.SerializeToString()
+        await rig.service._log.append([Append(key, "response_done", done)], fence=fence)
+        await client.say("again")
+        with pytest.raises(SessionMovedError):
+            await client.until("response_done", 2)
+    async with rig.client(session_id=client.session_id, resume_from_sequence=0) as back:
+        await back.say("again")
+        await back.until("response_done", 3)
+    assert [event.sequence for event in back.record] == list(range(1, len(back.record) + 1))
