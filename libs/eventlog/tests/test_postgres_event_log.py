@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from event_log_contract import ONE, TWO, EventLogContract, event, payloads
 from ownership_contract import OwnershipContract
+from retention_contract import RetentionContract
 
 from ensemble.core.errors import ConflictError, StorageCorruptError, StorageUnavailableError
 from ensemble.eventlog import EventLog, Ownership, PostgresEventLog, StreamKey
@@ -45,9 +46,7 @@ async def run(dsn: str, sql: str) -> Sequence[Sequence[Any]]:
         await connection.close()
 
 
-class TestPostgresEventLog(EventLogContract):
-    """Every behaviour of the port."""
-
+class _BehindTheLog:
     @pytest.fixture(autouse=True)
     def _database(self, dsn: str) -> None:
         self.dsn = dsn
@@ -57,6 +56,14 @@ class TestPostgresEventLog(EventLogContract):
 
     async def query(self, log: EventLog, sql: str) -> Sequence[Sequence[Any]]:
         return await run(self.dsn, sql)
+
+
+class TestPostgresEventLog(_BehindTheLog, EventLogContract):
+    """Every behaviour of the port."""
+
+
+class TestPostgresRetention(_BehindTheLog, RetentionContract):
+    """Every behaviour of a retention."""
 
 
 class TestPostgresOwnership(OwnershipContract):
@@ -177,7 +184,7 @@ async def test_many_open_an_empty_database_at_once(dsn: str) -> None:
     assert [await log.append([event(ONE)]) for log in logs] == [[n] for n in range(1, 6)]
     for log in logs:
         await log.close()
-    assert [row[0] for row in await run(dsn, "SELECT version FROM schema_version")] == [1]
+    assert [row[0] for row in await run(dsn, "SELECT version FROM schema_version")] == [1, 2]
 
 
 async def test_a_newer_format_is_refused(dsn: str, log: PostgresEventLog) -> None:

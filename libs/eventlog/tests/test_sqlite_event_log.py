@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from event_log_contract import ONE, TWO, EventLogContract, event, payloads
+from retention_contract import RetentionContract
 
 from ensemble.core.errors import (
     StorageCorruptError,
@@ -32,9 +33,7 @@ async def log(tmp_path: Path) -> AsyncIterator[SqliteEventLog]:
     await opened.close()
 
 
-class TestSqliteEventLog(EventLogContract):
-    """Every behaviour of the port."""
-
+class _BehindTheLog:
     @pytest.fixture(autouse=True)
     def _file(self, tmp_path: Path) -> None:
         self.path = tmp_path / "log.db"
@@ -46,6 +45,14 @@ class TestSqliteEventLog(EventLogContract):
     async def query(self, log: EventLog, sql: str) -> Sequence[Sequence[Any]]:
         with closing(sqlite3.connect(self.path)) as database:
             return database.execute(sql).fetchall()
+
+
+class TestSqliteEventLog(_BehindTheLog, EventLogContract):
+    """Every behaviour of the port."""
+
+
+class TestSqliteRetention(_BehindTheLog, RetentionContract):
+    """Every behaviour of a retention."""
 
 
 async def test_a_log_survives_its_closing(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from ensemble.eventlog.event_log import (
 from ensemble.eventlog.ownership import Instance, Ownership, Peer
 from ensemble.eventlog.postgres_event_log import PostgresEventLog
 from ensemble.eventlog.sqlite_event_log import SqliteEventLog
+from ensemble.eventlog.stored_event_log import Dropped, StoredEventLog
 
 __all__ = [
     "Append",
     "Audit",
+    "Dropped",
     "Erased",
     "Event",
     "EventLog",
@@ -29,5 +31,6 @@ __all__ = [
     "PostgresEventLog",
     "Snapshot",
     "SqliteEventLog",
+    "StoredEventLog",
     "StreamKey",
 ]

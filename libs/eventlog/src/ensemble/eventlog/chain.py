@@ -103,4 +103,4 @@ class ChainCheck:
             bad = 0 if self._previous == chain_head else max(last_seq, 1)
         else:
             bad = min(self.next_seq, last_seq + 1)
-        return Audit(self._seq - self._first, self._erased, bad, chain_head)
+        return Audit(self._seq - self._first, self._erased, bad, chain_head, self._first)

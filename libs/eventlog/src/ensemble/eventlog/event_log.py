@@ -147,12 +147,14 @@ class Audit:
         first_bad_seq: First event that is missing, was changed or does not follow from the
             one before; 0 where all do.
         chain_head: SHA-256 at the end of the chain.
+        dropped: Events that a retention took away, before the first that was checked.
     """
 
     events: int
     erased: int
     first_bad_seq: int
     chain_head: bytes
+    dropped: int = 0
 
     @property
     def intact(self) -> bool:
@@ -203,7 +205,7 @@ class EventLog(abc.ABC):
 
     @abc.abstractmethod
     async def head(self, stream: StreamKey) -> Head | None:
-        """Return the stream's head; None if nothing was ever appended to it."""
+        """Return the stream's head; None if it has no event."""
 
     @abc.abstractmethod
     async def heads(

@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, Self
 
 from ensemble.core.errors import StorageCorruptError
-from ensemble.eventlog import chain, queries
+from ensemble.eventlog import chain, queries, retention
 from ensemble.eventlog.event_log import (
     Append,
     Audit,
     Erased,
     Event,
-    EventLog,
     Head,
     Snapshot,
     StreamKey,
@@ -21,6 +20,13 @@ from ensemble.eventlog.postgres_listener import PostgresListener
 from ensemble.eventlog.postgres_ownership import PostgresOwnership
 from ensemble.eventlog.postgres_schema import migrate
 from ensemble.eventlog.postgres_writer import PostgresWriter
+from ensemble.eventlog.stored_event_log import (
+    DROP_PAGE,
+    SCAN_WINDOW,
+    DroppedPage,
+    OldStreams,
+    StoredEventLog,
+)
 
 _PAGE: Final = 1000
 
@@ -30,7 +36,7 @@ FROM unnest($1::bigint[], $2::bytea[]) AS n (position, digest) WHERE e.position 
 """
 
 
-class PostgresEventLog(EventLog):
+class PostgresEventLog(StoredEventLog):
     """Keeps streams in plain tables of one database.
 
     Built by ``open`` on the loop that will use it. A commit is acknowledged once the server's
@@ -97,7 +103,7 @@ class PostgresEventLog(EventLog):
             queries.READ, stream.kind, stream.name, after, limit + (after > 0)
         )
         try:
-            return queries.events(stream, after, rows)
+            return queries.events(stream, after, limit, rows)
         except queries.ChainBrokenError as exc:
             raise self._broken(exc) from exc
 
@@ -146,15 +152,14 @@ class PostgresEventLog(EventLog):
             row = await connection.fetchrow(queries.STREAM, stream.kind, stream.name)
             if row is None:
                 return Audit(0, 0, 0, chain.START)
-            id_, last_seq, end, secret = row
-            check = chain.ChainCheck(secret)
-            await self._follow_chain(connection, id_, check)
+            id_, last_seq, end, secret, base_seq, base = row
+            check = chain.ChainCheck(secret, base or chain.START, base_seq)
+            await self._follow_chain(connection, id_, base_seq, check)
             return check.audit(last_seq, end)
 
     async def _follow_chain(
-        self, connection: Connection, stream: int, check: chain.ChainCheck
+        self, connection: Connection, stream: int, after: int, check: chain.ChainCheck
     ) -> None:
-        after = 0
         while rows := await connection.fetch(queries.CHAIN, stream, after, _PAGE):
             for row in rows:
                 if not check.follows(*row):
@@ -169,6 +174,32 @@ class PostgresEventLog(EventLog):
                 erased = await _erase(connection, stream)
             touched, events = touched + bool(erased), events + erased
         return Erased(touched, events)
+
+    async def _find_old(self, which: OldStreams, after: int) -> tuple[int, list[str]]:
+        until = after + SCAN_WINDOW
+        rows = await self._database.fetch(
+            retention.find(which), which.kind, which.before, after, until
+        )
+        ((last,),) = await self._database.fetch(retention.LAST_ID)
+        return (until if last > until else 0), [row["name"] for row in rows]
+
+    async def _drop_page(self, stream: StreamKey, which: OldStreams) -> DroppedPage:
+        async with self._database.borrowed() as connection, connection.transaction():
+            row = await connection.fetchrow(
+                f"{retention.look(which)} FOR UPDATE", which.kind, which.before, stream.name
+            )
+            if row is None:
+                return DroppedPage()
+            rows = await connection.fetch(queries.CHAIN, row["id"], row["base_seq"], DROP_PAGE)
+            page = retention.page(row, rows)
+            if page.dropped.events:
+                await connection.execute(retention.DELETE_EVENTS, page.id, page.until)
+                await connection.execute(retention.MOVE_BASE, page.id, page.until, page.link)
+            if page.ends:
+                for statement in retention.FORGET:
+                    await connection.execute(statement, page.id)
+                await connection.execute(retention.ANONYMISE, page.id, b"")
+            return page.dropped
 
     async def close(self) -> None:
         """See ``EventLog.close``."""
@@ -185,7 +216,7 @@ async def _erase(connection: Connection, stream: StreamKey) -> int:
     row = await connection.fetchrow(f"{queries.STREAM} FOR UPDATE", stream.kind, stream.name)
     if row is None:
         return 0
-    id_, _, _, secret = row
+    id_, _, _, secret, *_ = row
     after = erased = 0
     while True:
         rows = await connection.fetch(queries.CONTENT, id_, after, _PAGE)

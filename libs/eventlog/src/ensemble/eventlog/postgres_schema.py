@@ -4,7 +4,7 @@ import time
 from typing import Any, Final
 
 from ensemble.core.errors import StorageCorruptError
-from ensemble.eventlog.views import views
+from ensemble.eventlog.views import DROP_VIEWS, views
 
 # `position` comes from one sequence for the whole log. `chain` is the last link of a stream.
 # `digest` is there once an event is erased: it stands in the chain for what `payload` and
@@ -76,6 +76,12 @@ CREATE TABLE instances (
 CREATE INDEX instances_alive ON instances (fence) WHERE NOT buried
 """
 
+# `base` is the link of event `base_seq`, the last that a retention dropped.
+_V2: Final = """
+ALTER TABLE streams ADD COLUMN base_seq bigint NOT NULL DEFAULT 0,
+    ADD COLUMN base bytea NOT NULL DEFAULT ''
+"""
+
 
 def _time(nanos: str) -> str:
     return f"to_timestamp({nanos} / 1e9)"
@@ -83,8 +89,9 @@ def _time(nanos: str) -> str:
 
 _VIEWS: Final = views(_time, "json_build_array")
 
-MIGRATIONS: Final[tuple[str, ...]] = (f"{_V1};{_VIEWS}",)
-"""What makes each version out of the one before; an empty database runs them all."""
+MIGRATIONS: Final[tuple[str, ...]] = (_V1, f"{DROP_VIEWS}{_V2};{_VIEWS}")
+"""What makes each version out of the one before; an empty database runs them all. The last one
+makes the views."""
 
 _LOCK: Final = 0x656E7365
 """Advisory lock under which one process at a time migrates."""

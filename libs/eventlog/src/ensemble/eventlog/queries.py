@@ -9,9 +9,12 @@ from typing import Any, Final
 from ensemble.eventlog import chain
 from ensemble.eventlog.event_log import Event, Head, Snapshot, StreamKey
 
-STREAM: Final = "SELECT id, last_seq, chain, secret FROM streams WHERE kind = $1 AND name = $2"
+STREAM: Final = (
+    "SELECT id, last_seq, chain, secret, base_seq, base FROM streams WHERE kind = $1 AND name = $2"
+)
 READ: Final = """
-SELECT s.secret, e.seq, e.type, e.schema_version, e.created_at, e.payload, e.text, e.digest, e.link
+SELECT s.secret, CASE WHEN e.seq = s.base_seq + 1 THEN s.base END,
+    e.seq, e.type, e.schema_version, e.created_at, e.payload, e.text, e.digest, e.link
 FROM streams s JOIN events e ON e.stream = s.id
 WHERE s.kind = $1 AND s.name = $2 AND e.seq >= $3 ORDER BY e.seq LIMIT $4
 """
@@ -29,7 +32,7 @@ CONTENT: Final = (
 )
 _HEAD: Final = (
     "SELECT kind, name, owner, mark, last_seq, position, created_at, updated_at, fence "
-    "FROM streams WHERE kind = $1 AND last_seq > 0"
+    "FROM streams WHERE kind = $1 AND last_seq > base_seq"
 )
 HEAD: Final = f"{_HEAD} AND name = $2"
 
@@ -85,26 +88,32 @@ class ChainBrokenError(Exception):
         self.seq = seq
 
 
-def events(stream: StreamKey, after: int, rows: Iterable[Sequence[Any]]) -> list[Event]:
-    """Return what rows of ``READ`` say, from the event at ``after`` on, without that one.
+def events(stream: StreamKey, after: int, limit: int, rows: Iterable[Sequence[Any]]) -> list[Event]:
+    """Return what ``limit`` rows of ``READ`` say, without the event at ``after``.
 
     Each is checked against the chain: damage that the store does not notice must not be taken
     for what was said.
+
+    Args:
+        rows: One more than ``limit`` where ``after`` is not 0, from the event at ``after`` on.
 
     Raises:
         ChainBrokenError: An event was changed, or one is missing.
     """
     found: list[Event] = []
     check: chain.ChainCheck | None = None
-    for secret, seq, type_, version, at, payload, text, erased, link in rows:
+    for secret, base, seq, type_, version, at, payload, text, erased, link in rows:
         if seq == after:
             check = chain.ChainCheck(secret, link, seq)
             continue
-        check = check or chain.ChainCheck(secret)
+        if check is None:
+            # The first event, or the first after those that a retention dropped.
+            begins = (base or chain.START, seq - 1) if base is not None else (chain.START, 0)
+            check = chain.ChainCheck(secret, *begins)
         if not check.follows(seq, type_, version, at, payload, text, erased, link):
             raise ChainBrokenError(check.next_seq)
         found.append(Event(stream, seq, type_, payload, version, at, text, erased is not None))
-    return found
+    return found[:limit]
 
 
 def snapshot(rows: Iterable[Sequence[Any]]) -> Snapshot | None:

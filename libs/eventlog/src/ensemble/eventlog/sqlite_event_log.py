@@ -16,7 +16,6 @@ from ensemble.eventlog.event_log import (
     Audit,
     Erased,
     Event,
-    EventLog,
     Head,
     Snapshot,
     StreamKey,
@@ -27,13 +26,14 @@ from ensemble.eventlog.sqlite_file import SqliteFile, translate
 from ensemble.eventlog.sqlite_ownership import SqliteOwnership
 from ensemble.eventlog.sqlite_schema import MIGRATIONS
 from ensemble.eventlog.sqlite_writes import ERASE_PAGE, StreamWriter, Written
+from ensemble.eventlog.stored_event_log import DroppedPage, OldStreams, StoredEventLog
 
 T = TypeVar("T")
 
 _CHECKPOINT_TRIES: Final = 20
 
 
-class SqliteEventLog(EventLog):
+class SqliteEventLog(StoredEventLog):
     """Keeps streams in one file, which one process holds at a time.
 
     Built by ``open`` on the loop that will use it. Commits are flushed to the disk
@@ -172,6 +172,14 @@ class SqliteEventLog(EventLog):
             if len(erased) < ERASE_PAGE:
                 return total
             after = erased[-1]
+
+    async def _find_old(self, which: OldStreams, after: int) -> tuple[int, list[str]]:
+        return await self._select(lambda c: sqlite_reads.find_old(c, which, after))
+
+    async def _drop_page(self, stream: StreamKey, which: OldStreams) -> DroppedPage:
+        return await self._writer.submit(
+            lambda connection: self._streams.drop_page(connection, stream, which)
+        )
 
     async def _empty_wal(self) -> None:
         """Until a checkpoint the write-ahead log has what the pages said before."""

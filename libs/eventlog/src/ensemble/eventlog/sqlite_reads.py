@@ -3,9 +3,10 @@
 import sqlite3
 from typing import Final
 
-from ensemble.eventlog import queries
+from ensemble.eventlog import queries, retention
 from ensemble.eventlog.chain import START, ChainCheck
 from ensemble.eventlog.event_log import Audit, Event, Head, Snapshot, StreamKey
+from ensemble.eventlog.stored_event_log import SCAN_WINDOW, OldStreams
 
 _READ: Final = queries.for_sqlite(queries.READ)
 _HEAD: Final = queries.for_sqlite(queries.HEAD)
@@ -18,7 +19,7 @@ _ALL: Final = -1
 def read(connection: sqlite3.Connection, stream: StreamKey, after: int, limit: int) -> list[Event]:
     """See ``EventLog.read``; raises ``ChainBrokenError``."""
     rows = connection.execute(_READ, (stream.kind, stream.name, after, limit + (after > 0)))
-    return queries.events(stream, after, rows)
+    return queries.events(stream, after, limit, rows)
 
 
 def head(connection: sqlite3.Connection, stream: StreamKey) -> Head | None:
@@ -52,11 +53,23 @@ def audit(connection: sqlite3.Connection, stream: StreamKey) -> Audit:
         row = connection.execute(_STREAM, (stream.kind, stream.name)).fetchone()
         if not row:
             return Audit(0, 0, 0, START)
-        id_, last_seq, end, secret = row
-        check = ChainCheck(secret)
-        for event in connection.execute(_CHAIN, (id_, 0, _ALL)):
+        id_, last_seq, end, secret, base_seq, base = row
+        check = ChainCheck(secret, base or START, base_seq)
+        for event in connection.execute(_CHAIN, (id_, base_seq, _ALL)):
             if not check.follows(*event):
                 break
         return check.audit(last_seq, end)
     finally:
         connection.execute("ROLLBACK")
+
+
+def find_old(
+    connection: sqlite3.Connection, which: OldStreams, after: int
+) -> tuple[int, list[str]]:
+    """Return the last id of a window of streams, 0 if it is the last, and the old ones."""
+    until = after + SCAN_WINDOW
+    rows = connection.execute(
+        queries.for_sqlite(retention.find(which)), (which.kind, which.before, after, until)
+    ).fetchall()
+    (last,) = connection.execute(retention.LAST_ID).fetchone()
+    return (until if last > until else 0), [name for (name,) in rows]

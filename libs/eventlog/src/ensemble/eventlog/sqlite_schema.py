@@ -5,7 +5,7 @@ from typing import Final
 
 from ensemble.eventlog import chain
 from ensemble.eventlog.sqlite_file import Migration, run_script
-from ensemble.eventlog.views import views
+from ensemble.eventlog.views import DROP_VIEWS, views
 
 # `position` grows at the right end of its tree, so pages are filled whole; the index
 # makes one stream readable in order and its sequence unique.
@@ -83,13 +83,6 @@ CREATE INDEX instances_alive ON instances (fence) WHERE buried = 0
 """
 
 
-def _time(nanos: str) -> str:
-    """ISO 8601 in UTC."""
-    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {nanos} / 1e9, 'unixepoch')"
-
-
-_VIEWS: Final = views(_time, "json_array")
-
 _PAGE: Final = 1000
 
 
@@ -97,7 +90,6 @@ def _to_v2(connection: sqlite3.Connection) -> None:
     run_script(connection, _V2)
     for (stream,) in connection.execute("SELECT id FROM streams").fetchall():
         _chain_up(connection, stream)
-    run_script(connection, _VIEWS)
 
 
 def _chain_up(connection: sqlite3.Connection, stream: int) -> None:
@@ -122,5 +114,20 @@ def _chain_up(connection: sqlite3.Connection, stream: int) -> None:
     )
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_V1, _to_v2)
-"""What makes each version out of the one before; a new file runs them all."""
+# `base` is the link of event `base_seq`, the last that a retention dropped.
+_V3: Final = """
+ALTER TABLE streams ADD COLUMN base_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN base BLOB NOT NULL DEFAULT x''
+"""
+
+
+def _time(nanos: str) -> str:
+    """ISO 8601 in UTC."""
+    return f"strftime('%Y-%m-%dT%H:%M:%fZ', {nanos} / 1e9, 'unixepoch')"
+
+
+_VIEWS: Final = views(_time, "json_array")
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_V1, _to_v2, f"{DROP_VIEWS}{_V3};{_VIEWS}")
+"""What makes each version out of the one before; a new file runs them all. The last one makes
+the views."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ensemble.eventlog import chain, queries
+from ensemble.eventlog import chain, queries, retention
 from ensemble.eventlog.event_log import Append, Event, Execution, StreamKey
+from ensemble.eventlog.stored_event_log import DROP_PAGE, DroppedPage, OldStreams
 from ensemble.eventlog.stream_state import StreamState
 
 _KNOWN_STREAMS: Final = 4096
@@ -17,6 +18,9 @@ ERASE_PAGE: Final = 1000
 """Events that are erased in one transaction, so that appends need not wait for long."""
 
 _CONTENT: Final = queries.for_sqlite(queries.CONTENT)
+_CHAIN: Final = queries.for_sqlite(queries.CHAIN)
+_DELETE_EVENTS: Final = queries.for_sqlite(retention.DELETE_EVENTS)
+_MOVE_BASE: Final = queries.for_sqlite(retention.MOVE_BASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,27 @@ class StreamWriter:
             connection.execute("UPDATE streams SET owner = '', secret = x'' WHERE id = ?", (id_,))
             connection.execute("DELETE FROM snapshots WHERE stream = ?", (id_,))
         return [seq for _, seq, _, _ in rows]
+
+    def drop_page(
+        self, connection: sqlite3.Connection, stream: StreamKey, which: OldStreams
+    ) -> DroppedPage:
+        """See ``StoredEventLog._drop_page``."""
+        execute = connection.execute
+        row = execute(
+            queries.for_sqlite(retention.look(which)), (which.kind, which.before, stream.name)
+        ).fetchone()
+        if not row:
+            return DroppedPage()
+        page = retention.page(row, execute(_CHAIN, (row[0], row[4], DROP_PAGE)).fetchall())
+        if page.dropped.events:
+            self.forget(stream)
+            execute(_DELETE_EVENTS, (page.id, page.until))
+            execute(_MOVE_BASE, (page.id, page.until, page.link))
+        if page.ends:
+            for statement in retention.FORGET:
+                execute(queries.for_sqlite(statement), (page.id,))
+            execute(queries.for_sqlite(retention.ANONYMISE), (page.id, b""))
+        return page.dropped
 
 
 def make_stream(

@@ -12,6 +12,10 @@ NAMES: Final = ("collaborations", "agent_executions", "token_stream")
 """The views, in the order in which they are made."""
 
 
+DROP_VIEWS: Final = "".join(f"DROP VIEW IF EXISTS {name};" for name in reversed(NAMES))
+"""What a migration begins with that changes tables which the views show."""
+
+
 def views(time: Callable[[str], str], array: str) -> str:
     """Return the statements that make the views.
 
@@ -33,7 +37,7 @@ WITH works AS (
                 ELSE 'completed' END
             FROM executions e WHERE e.stream = s.id ORDER BY e.seq_from DESC LIMIT 1
         ), 'completed') END AS status
-    FROM streams s WHERE s.kind = 'session' AND s.last_seq > 0
+    FROM streams s WHERE s.kind = 'session' AND s.last_seq > s.base_seq
 )
 SELECT
     s.name AS id,

@@ -1,0 +1,106 @@
+"""The port: an event log whose store somebody looks after."""
+
+import abc
+from dataclasses import dataclass
+from typing import Final
+
+from ensemble.eventlog.event_log import EventLog, StreamKey
+
+DROP_PAGE: Final = 500
+"""Events that are dropped in one transaction, so that appends need not wait for long."""
+
+SCAN_WINDOW: Final = 10_000
+"""Streams that are looked at in one query for old ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What a retention took away.
+
+    Attributes:
+        streams: Streams of which no event is left.
+        events: Events that are gone.
+        damaged: Streams that were left as they are, from about the event on that does not
+            follow from the one before: somebody has to look at them first. ``erase`` takes
+            away what they say.
+    """
+
+    streams: int = 0
+    events: int = 0
+    damaged: tuple[StreamKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OldStreams:
+    """Which streams a retention is about.
+
+    Attributes:
+        kind: Their kind.
+        before: Their last event is older than this, in nanoseconds since the epoch.
+        erased: Only those that were erased, and to which nothing was appended since.
+    """
+
+    kind: str
+    before: int
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedPage:
+    """What one transaction of a retention did to one stream."""
+
+    events: int = 0
+    done: bool = True
+    damaged: bool = False
+
+
+class StoredEventLog(EventLog):
+    """An event log in a store that lasts."""
+
+    async def drop(self, kind: str, *, before: int, erased: bool = False) -> Dropped:
+        """Drop the events of streams of ``kind`` whose last event is older than ``before``.
+
+        Streams that carry a mark are still worked on and stay. Each transaction takes away
+        ``DROP_PAGE`` events at most, oldest first, and those that append go in between; what
+        was cut off half way is completed by dropping again.
+
+        What remains of a stream is proof that there was one: its kind, name and times, how many
+        events it had, and the link at which its chain ended, so that a chain head noted
+        elsewhere can still be compared. Its chain was checked before anything was dropped.
+        ``audit`` finds it intact, ``head``, ``heads`` and the views do not show it any more, and
+        what is appended later goes on from the same ``seq`` and link. Nothing tells what was
+        said, who owned it, what was done for it or what it cost.
+
+        Args:
+            before: Nanoseconds since the epoch.
+            erased: Only streams that were erased: until they are dropped, they keep type and
+                time of each event.
+        """
+        which = OldStreams(kind, before, erased)
+        streams = events = after = 0
+        damaged: list[StreamKey] = []
+        while True:
+            after, names = await self._find_old(which, after)
+            for name in names:
+                stream = StreamKey(kind, name)
+                while not (page := await self._drop_page(stream, which)).done:
+                    events += page.events
+                events += page.events
+                streams += bool(page.events)
+                if page.damaged:
+                    damaged.append(stream)
+            if not after:
+                return Dropped(streams, events, tuple(damaged))
+
+    @abc.abstractmethod
+    async def _find_old(self, which: OldStreams, after: int) -> tuple[int, list[str]]:
+        """Look at ``SCAN_WINDOW`` streams whose id is higher than ``after``.
+
+        Returns:
+            The last id that was looked at, 0 if there are no more; and the names of those to
+            drop.
+        """
+
+    @abc.abstractmethod
+    async def _drop_page(self, stream: StreamKey, which: OldStreams) -> DroppedPage:
+        """Drop the first ``DROP_PAGE`` events of a stream, if it is still old."""
