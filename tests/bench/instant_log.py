@@ -25,7 +25,9 @@ from ensemble.eventlog import (
 class NoOthers(Ownership):
     """Ownership where nobody else is: everything belongs to the one instance."""
 
-    async def join(self, slot: str, address: str = "") -> Instance:
+    async def join(
+        self, slot: str, address: str = "", *, after: Instance | None = None
+    ) -> Instance:
         """Return the only instance. Streams are made with fence 0, and it is theirs."""
         return Instance(slot, 1, 0, address)
 

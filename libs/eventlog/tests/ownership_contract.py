@@ -29,6 +29,18 @@ class OwnershipContract:
         peers = await ownership.beat(other)
         assert [peer.instance for peer in peers] == [other, present]
 
+    async def test_one_that_wakes_up_does_not_bury_its_successor(
+        self, ownership: Ownership
+    ) -> None:
+        late = await ownership.join("a")
+        successor = await ownership.join("a")
+        with pytest.raises(FencedOffError):
+            await ownership.join("a", after=late)
+        await ownership.beat(successor)
+        await ownership.leave(successor)
+        again = await ownership.join("a", after=late)
+        assert again.incarnation == 3
+
     async def test_beats_grow_and_say_how_one_is(self, ownership: Ownership) -> None:
         one = await ownership.join("edge-1", "here:1")
         two = await ownership.join("edge-2")

@@ -70,8 +70,20 @@ class Ownership(abc.ABC):
     """Keeps instances and who holds what. Raises storage errors as ``EventLog`` does."""
 
     @abc.abstractmethod
-    async def join(self, slot: str, address: str = "") -> Instance:
-        """Become the instance of ``slot``; the one before it is buried at once."""
+    async def join(
+        self, slot: str, address: str = "", *, after: Instance | None = None
+    ) -> Instance:
+        """Become the instance of ``slot``; the one before it is buried at once.
+
+        Args:
+            slot: What to run as.
+            address: Where others reach it.
+            after: What this process was in the slot before it was fenced off. Another process
+                that has joined the slot since keeps it.
+
+        Raises:
+            FencedOffError: Another process lives in the slot since ``after``.
+        """
 
     @abc.abstractmethod
     async def beat(self, instance: Instance, *, load: int = 0, leaving: bool = False) -> list[Peer]:

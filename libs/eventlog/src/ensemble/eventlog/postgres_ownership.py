@@ -16,6 +16,7 @@ _FREE: Final = (
 )
 _ALIVE: Final = "EXISTS (SELECT FROM instances me WHERE me.fence = $1 AND NOT me.buried)"
 
+_LATER: Final = "SELECT FROM instances WHERE slot = $1 AND fence > $2 AND NOT buried"
 _BEAT: Final = """
 WITH mine AS (
     UPDATE instances SET beat = beat + 1, load = $2, leaving = $3
@@ -60,11 +61,15 @@ class PostgresOwnership(Ownership):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def join(self, slot: str, address: str = "") -> Instance:
+    async def join(
+        self, slot: str, address: str = "", *, after: Instance | None = None
+    ) -> Instance:
         """See ``Ownership.join``."""
         async with self._database.borrowed() as connection, connection.transaction():
             # Two who join the same slot do so one after the other.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", slot)
+            if after and await connection.fetch(_LATER, slot, after.fence):
+                raise after.fenced_off()
             await connection.execute(queries.BURY_SLOT, slot)
             return _instance(await connection.fetchrow(queries.JOIN, slot, address))
 

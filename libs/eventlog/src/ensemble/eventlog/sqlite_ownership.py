@@ -18,6 +18,7 @@ _ORPHANS: Final = (
     "SELECT s.id, s.name FROM streams s WHERE s.kind = ? AND s.mark = ? AND NOT EXISTS "
     "(SELECT 1 FROM instances i WHERE i.fence = s.fence AND i.buried = 0) "
 )
+_LATER: Final = "SELECT 1 FROM instances WHERE slot = ? AND fence > ? AND buried = 0"
 _BURY_SLOT: Final = queries.for_sqlite(queries.BURY_SLOT)
 _JOIN: Final = queries.for_sqlite(queries.JOIN)
 _BURY: Final = queries.for_sqlite(queries.BURY)
@@ -44,10 +45,14 @@ class SqliteOwnership(Ownership):
         self._forget = forget
         self._clock = clock
 
-    async def join(self, slot: str, address: str = "") -> Instance:
+    async def join(
+        self, slot: str, address: str = "", *, after: Instance | None = None
+    ) -> Instance:
         """See ``Ownership.join``."""
 
         def job(connection: sqlite3.Connection) -> Instance:
+            if after and connection.execute(_LATER, (slot, after.fence)).fetchone():
+                raise after.fenced_off()
             connection.execute(_BURY_SLOT, (slot,))
             return Instance(*connection.execute(_JOIN, (slot, address)).fetchone())
 

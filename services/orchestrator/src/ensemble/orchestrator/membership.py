@@ -193,6 +193,10 @@ class Membership:
 
     async def _rejoin(self) -> None:
         try:
-            await self.join()
+            self._instance = await self._ownership.join(
+                self._slot, self._address, after=self._instance
+            )
+        except FencedOffError:
+            _LOG.error("slot_taken", slot=self._slot, hint="give each its own _SLOT")
         except EnsembleError as exc:
             _LOG.warning("join_failed", reason=exc.reason)
