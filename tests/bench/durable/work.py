@@ -1,0 +1,40 @@
+"""What one turn is made of, whoever takes it."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+QUESTION: Final = "Where is my order A-1047, and when will it be here?"
+TOOL: Final = "find_order"
+ARGUMENTS: Final = json.dumps({"order": "A-1047"})
+RESULT: Final = {"order": "A-1047", "state": "on its way", "city": "Lisbon", "days": 2}
+PIECE: Final = "word is "
+
+
+@dataclass(frozen=True)
+class Work:
+    """One turn.
+
+    Attributes:
+        pieces: Of eight characters each, of which the answer is made.
+        joined: Pieces that the model hands over at once.
+        tool: The model asks for a tool first.
+        pause_s: How long the model thinks before it answers.
+    """
+
+    pieces: int = 256
+    joined: int = 1
+    tool: bool = True
+    pause_s: float = 0.0
+
+    @property
+    def answer(self) -> list[str]:
+        """The answer as the model hands it over."""
+        whole, rest = divmod(self.pieces, self.joined)
+        return [PIECE * self.joined] * whole + ([PIECE * rest] if rest else [])
+
+    @property
+    def payload(self) -> int:
+        """Bytes of what was said, called and returned in one turn."""
+        called = len(TOOL) + len(ARGUMENTS) + len(json.dumps(RESULT)) if self.tool else 0
+        return len(QUESTION) + len(PIECE) * self.pieces + called
