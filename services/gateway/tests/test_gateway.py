@@ -34,6 +34,8 @@ from ensemble.v1 import (
     orchestrator_service_pb2_grpc,
     session_events_pb2,
     session_pb2,
+    tool_server_service_pb2,
+    tool_server_service_pb2_grpc,
 )
 
 pytestmark = pytest.mark.unit
@@ -142,11 +144,31 @@ def _answer(text: str) -> list[Server]:
     return [committed, started, call, result, delta, done]
 
 
+class Tools(tool_server_service_pb2_grpc.ToolServerServiceServicer, Service):
+    """Keeps something of everybody."""
+
+    name = "tool-server"
+
+    def __init__(self) -> None:
+        self.erased: list[str] = []
+        self.away = False
+
+    def add_to(self, server: Any) -> None:
+        tool_server_service_pb2_grpc.add_ToolServerServiceServicer_to_server(self, server)
+
+    async def EraseData(self, request: Any, context: Any) -> Any:
+        if self.away:
+            raise ServiceUnavailableError
+        self.erased.append(request.session_id)
+        return tool_server_service_pb2.EraseDataResponse(things=3)
+
+
 class Door:
     """A running gateway."""
 
-    def __init__(self, host: Host, orchestrator: Orchestrator, key: str) -> None:
+    def __init__(self, host: Host, orchestrator: Orchestrator, tools: Tools, key: str) -> None:
         self.host = host
+        self.tools = tools
         self.orchestrator = orchestrator
         self.key = key
 
@@ -159,18 +181,19 @@ class Door:
 async def door(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Door]:
     changes = getattr(request, "param", {})
     settings = GatewaySettings(api_key_file=tmp_path / "api-key", **changes)
-    orchestrator = Orchestrator()
+    orchestrator, tools = Orchestrator(), Tools()
     async with Host(
         {
             "gateway": lambda peers: app.build(settings, peers),
             "orchestrator": lambda _: orchestrator,
+            "tool-server": lambda _: tools,
         },
         RuntimeSettings(),
         listen={"gateway": ["127.0.0.1:0"]},
         environ={},
     ) as host:
         assert await host.settled() == {}
-        yield Door(host, orchestrator, (tmp_path / "api-key").read_text().strip())
+        yield Door(host, orchestrator, tools, (tmp_path / "api-key").read_text().strip())
 
 
 async def test_a_question_is_carried_there_and_its_answer_back(door: Door) -> None:
@@ -234,11 +257,25 @@ async def test_a_record_is_verified_and_erased(door: Door) -> None:
     async with door.client() as client:
         audit = await client.verify_session("ses_1")
         assert (audit.session_id, audit.intact, audit.chain_head) == ("ses_1", True, b"head")
-        assert (await client.erase_sessions("ses_1")).sessions == 1
-        assert (await client.erase_sessions(every=True)).sessions == 7
+        one = await client.erase_sessions("ses_1")
+        assert (one.sessions, one.things) == (1, 3)
+        everything = await client.erase_sessions(every=True)
+        assert (everything.sessions, everything.events, everything.things) == (7, 9, 3)
+        assert door.tools.erased == ["ses_1", ""]
         for name, every in (("", False), ("ses_1", True)):
             with pytest.raises(InvalidArgumentError):
                 await client.erase_sessions(name, every=every)
+
+
+async def test_an_erasure_says_what_it_could_not_do(door: Door) -> None:
+    door.tools.away = True
+    async with door.client() as client:
+        with pytest.raises(ServiceUnavailableError, match="nothing was erased"):
+            await client.erase_sessions("ses_1")
+        with pytest.raises(ServiceUnavailableError, match="only what was said"):
+            await client.erase_sessions(every=True)
+        door.tools.away = False
+        assert (await client.erase_sessions(every=True)).things == 3
 
 
 async def test_status_names_what_cannot_be_reached(door: Door) -> None:

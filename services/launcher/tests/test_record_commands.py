@@ -108,3 +108,13 @@ def test_an_explanation_says_what_was_waited_for() -> None:
     assert "model big (y) instead of small" in tree
     assert "4 → 5 tokens, 0.250000 USD" in tree
     assert tree.splitlines()[-1].startswith("└─ total: 2 model calls, 2 tools, 7 → 5 tokens")
+
+
+def test_one_thing_is_not_several() -> None:
+    told = record()
+    (answer,) = told.turns[0].answers
+    answer.steps = answer.steps[:2]
+    answer.models[0].tool_calls = 1
+    tree = explanation(told)
+    assert "asked for 1 tool\n" in tree
+    assert "total: 1 model call, 1 tool," in tree

@@ -62,3 +62,15 @@ async def test_bad_requests_are_refused_with_the_field(world, method, request_):
     error = from_rpc_error(caught.value)
     assert isinstance(error, InvalidArgumentError)
     assert error.violations
+
+
+async def test_the_caller_erases_what_was_recorded_for_it(world):
+    anna = [("x-ensemble-principal", "anna")]
+    await world.Observe(pb.ObserveRequest(entities=[lamp("1")]), metadata=anna)
+    request = pb.EraseRequest(kinds=["device"])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await world.Erase(request)
+    assert isinstance(from_rpc_error(caught.value), InvalidArgumentError)
+    assert (await world.Erase(request, metadata=anna)).entities == 1
+    found = await world.Query(pb.QueryRequest())
+    assert (len(found.entities), found.sequence) == (0, 2)

@@ -14,7 +14,9 @@ from ensemble.core.errors import (
     StorageLockedError,
     StorageUnavailableError,
 )
+from ensemble.eventlog.sqlite_file import SqliteFile
 from ensemble.world_model.adapters.sqlite import SqliteWorldStore
+from ensemble.world_model.adapters.sqlite_schema import MIGRATIONS
 from ensemble.world_model.entities import Observation, Wanted
 
 pytestmark = pytest.mark.contract
@@ -89,6 +91,39 @@ async def test_refuses_a_newer_file(tmp_path):
         await SqliteWorldStore.open(path)
 
 
+async def test_a_file_of_before_erasure_existed(tmp_path):
+    path = tmp_path / "world.db"
+    with SqliteFile(path, migrations=MIGRATIONS[:1]) as file:
+        file.writer.executescript("""
+            INSERT INTO entities VALUES (1, 'timer', 't', 't', 2, 0, ' t ');
+            INSERT INTO entities VALUES (2, 'memory', 'key', 'key', 3, 0, ' key ');
+            INSERT INTO attributes VALUES (1, 'principal', '"anna"', x'00', 1, 1, NULL, NULL);
+            INSERT INTO changes VALUES (1, 1, 'timer', 1, 0), (2, 2, 'timer', 1, 0);
+            INSERT INTO changes VALUES (3, 3, 'memory', 2, 0);
+        """)
+    store = await SqliteWorldStore.open(path)
+    try:
+        assert (await store.erase("anna", ["timer", "memory"], {})).entities == 1
+        assert [entity.name for entity in (await store.query(Wanted())).entities] == ["key"]
+    finally:
+        await store.close()
+
+
+async def test_what_was_erased_is_in_no_file(tmp_path):
+    store = await SqliteWorldStore.open(tmp_path / "world.db")
+    try:
+        seen = Observation("memory", "the hidden name", {"a": '"hidden value"'}, ("hidden fact",))
+        await store.observe("", [seen], "annakey")
+        await store.observe("", [Observation("device", "lamp", {"on": "true"})], "annakey")
+        await store.erase("annakey", ["memory"], {})
+        found = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert b"lamp" in found
+        for word in (b"hidden", b"annakey"):
+            assert word not in found
+    finally:
+        await store.close()
+
+
 async def test_says_that_it_cannot_be_opened(tmp_path):
     (tmp_path / "world.db").mkdir()
     with pytest.raises(StorageUnavailableError, match=r"world\.db"):
@@ -100,7 +135,9 @@ _FULL = """
 import asyncio, resource, sys
 from pathlib import Path
 from ensemble.core.errors import StorageFullError
+from ensemble.eventlog.sqlite_file import SqliteFile
 from ensemble.world_model.adapters.sqlite import SqliteWorldStore
+from ensemble.world_model.adapters.sqlite_schema import MIGRATIONS
 from ensemble.world_model.entities import Observation, Wanted
 
 async def main():
@@ -137,7 +174,9 @@ async def test_a_full_disk_is_said_and_survived(tmp_path):
 _WRITER = """
 import asyncio, sys
 from pathlib import Path
+from ensemble.eventlog.sqlite_file import SqliteFile
 from ensemble.world_model.adapters.sqlite import SqliteWorldStore
+from ensemble.world_model.adapters.sqlite_schema import MIGRATIONS
 from ensemble.world_model.entities import Observation
 
 async def write(store, part):

@@ -232,3 +232,77 @@ class WorldStoreContract:
             *(store.observe("", [Observation("n", str(number))]) for number in range(200))
         )
         assert sorted(result.sequence for result in recorded) == list(range(1, 201))
+
+    async def test_erases_whole_what_only_one_person_recorded(self, store):
+        seen = Observation("memory", "secret illness", {"a": "1"}, ("very ill",))
+        await store.observe("r", [seen], "anna")
+        await store.observe("", [Observation("memory", "key", facts=("here",))], "ben")
+        await store.observe("", [Observation("memory", "secret illness", {"b": "2"})])
+        head = await store.head()
+        erased = await store.erase("anna", ["memory"], {})
+        assert (erased.entities, erased.sequence) == (1, head + 1)
+        (left,) = (await store.query(Wanted())).entities
+        assert left.name == "key"
+        assert not (await store.query(Wanted(text="ill"))).entities
+        assert not (await store.query(Wanted("memory", "secret illness"))).entities
+        changes = (await store.changes(0, "", 100)).changes
+        assert [change.sequence for change in changes] == [1, 2, 3, 4]
+        for change in changes:
+            if change.sequence != 2:
+                assert change.entity.removed
+                assert (change.entity.name, change.entity.attributes) == ("", ())
+                assert change.entity.facts == ()
+        # What is recorded under the name later is something new.
+        await store.observe("", [Observation("memory", "secret illness")], "anna")
+        assert len((await store.query(Wanted())).entities) == 2
+        again = await store.erase("ben", ["memory"], {})
+        assert again.entities == 1
+
+    async def test_erases_only_the_share_of_one_person(self, store):
+        for who, fact in [("anna", "in the drawer"), ("ben", "on the table")]:
+            seen = Observation("memory", "key", {who: "1"}, (fact,))
+            await store.observe("", [seen], who)
+        await store.erase("anna", ["memory"], {})
+        (entity,) = (await store.query(Wanted())).entities
+        assert [fact.text for fact in entity.facts] == ["on the table"]
+        assert values(entity) == {"ben": "1"}
+        assert not (await store.query(Wanted(text="drawer"))).entities
+        for change in (await store.changes(0, "", 100)).changes:
+            assert "in the drawer" not in [fact.text for fact in change.entity.facts]
+        assert (await store.erase("anna", ["memory"], {})).entities == 0
+
+    async def test_of_other_kinds_it_is_forgotten_who_recorded_them(self, store):
+        await store.observe("", [light("on")], "anna")
+        assert (await store.erase("anna", ["memory"], {})).entities == 0
+        assert len((await store.query(Wanted())).entities) == 1
+        assert (await store.erase("anna", ["device"], {})).entities == 0
+
+    async def test_erases_only_what_has_or_had_a_value(self, store):
+        for name, session in [("x", '"one"'), ("y", '"one"'), ("z", '"two"')]:
+            await store.observe("", [Observation("call", name, {"s": session})], "anna")
+        await store.observe("", [Observation("call", "x", removed=True)])
+        assert (await store.erase("ben", ["call"], {"s": '"one"'})).entities == 0
+        assert (await store.erase("anna", ["call"], {"s": '"one"'})).entities == 2
+        assert [e.name for e in (await store.query(Wanted())).entities] == ["z"]
+        with pytest.raises(InvalidArgumentError):
+            await store.erase("anna", ["call"], {"s": "one"})
+
+    async def test_a_request_of_before_an_erasure_is_still_known(self, store):
+        await store.observe("r", [Observation("call", "x", {"claim": "1"})], "anna")
+        await store.erase("anna", ["call"], {})
+        again = await store.observe("r", [Observation("call", "x", {"claim": "2"})], "anna")
+        assert values(again.entities[0]) == {}
+        assert not (await store.query(Wanted())).entities
+
+    async def test_who_waits_hears_of_an_erasure(self, store):
+        await store.observe("", [light("on")], "anna")
+        waiting = asyncio.create_task(store.wait(1, 30))
+        await asyncio.sleep(0)
+        await store.erase("anna", ["device"], {})
+        assert await waiting
+
+    async def test_erases_more_than_one_transaction_takes(self, store):
+        seen = [Observation("n", str(number)) for number in range(250)]
+        await store.observe("", seen, "anna")
+        assert (await store.erase("anna", ["n"], {})).entities == 250
+        assert not (await store.query(Wanted())).entities

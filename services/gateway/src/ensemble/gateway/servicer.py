@@ -7,6 +7,7 @@ import grpc.aio
 
 from ensemble.core.errors import DrainingError, InvalidArgumentError
 from ensemble.gateway import census
+from ensemble.gateway.erasure import erase
 from ensemble.gateway.limits import RateLimit, StreamLimit
 from ensemble.gateway.orchestrators import Orchestrators
 from ensemble.gateway.ports import Peers
@@ -161,19 +162,13 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         request: gateway_service_pb2.EraseSessionsRequest,
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> gateway_service_pb2.EraseSessionsResponse:
-        """Erase what was said in one session, or in all of the caller."""
+        """Erase one session, or everything of the caller."""
         if bool(request.session_id) == request.all:
             raise InvalidArgumentError(
                 violations={"session_id": "name one session, or set `all` and name none"}
             )
-        answer = await self._forward(
-            "EraseRecords",
-            orchestrator_service_pb2.EraseRecordsRequest(session_id=request.session_id),
-            timeout=_WHOLE_RECORD_SECONDS,
-        )
-        return gateway_service_pb2.EraseSessionsResponse(
-            sessions=answer.sessions, events=answer.events
-        )
+        self._rate.check(_principal())
+        return await erase(self._channels, request.session_id)
 
     async def GetStatus(
         self,

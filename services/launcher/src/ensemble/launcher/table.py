@@ -1,4 +1,4 @@
-"""Plain tables for a terminal."""
+"""Plain tables and counts for a terminal."""
 
 from collections.abc import Sequence
 
@@ -11,3 +11,8 @@ def render(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def counted(number: int, thing: str) -> str:
+    """Return ``number`` and ``thing``, in the plural unless it is one."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ensemble.client.records import ModelCall, Record, RecordedAnswer, ToolRun, Turn
+from ensemble.launcher.table import counted
 
 _SPOKE = {
     "typed": "You",
@@ -128,7 +129,7 @@ def _covered(runs: Iterable[ToolRun]) -> float:
 
 def _title(record: Record) -> str:
     made = f", made {day(record.created)}" if record.created else ""
-    return f"Session {record.session_id}{made}, {len(record.turns)} turns"
+    return f"Session {record.session_id}{made}, {counted(len(record.turns), 'turn')}"
 
 
 def _head(number: int, turn: Turn) -> str:
@@ -152,7 +153,7 @@ def _model(call: ModelCall) -> str:
     instead = "".join(f" instead of {each['model']}" for each in call.substituted)
     if call.latency_s is None:
         return f"{name}{instead}: cut off"
-    asked = f", asked for {call.tool_calls} tools" if call.tool_calls else ""
+    asked = f", asked for {counted(call.tool_calls, 'tool')}" if call.tool_calls else ""
     first = f"first output {seconds(call.first_output_s)}, latency {seconds(call.latency_s)}"
     return f"{name}{instead}: {first}, {_usage(call.usage)}{asked}"
 
@@ -161,7 +162,7 @@ def _tool(run: ToolRun) -> str:
     took = "no result" if run.duration_s is None else f"{seconds(run.duration_s)}"
     result = _short(plain(_json(run.result)), 60) if run.duration_s is not None else ""
     where = " at the client" if run.executor == "client" else ""
-    size = f", {run.result_bytes} bytes" if run.result_bytes else ""
+    size = f", {counted(run.result_bytes, 'byte')}" if run.result_bytes else ""
     arguments = plain(_json(run.arguments))
     failed = "failed: " if run.failed and result else ""
     return f"{run.name}{where} {arguments} → {failed}{result} ({took}{size})"
@@ -175,7 +176,7 @@ def _usage(usage: dict[str, Any]) -> str:
 def _total(sums: dict[str, Any]) -> str:
     costs = ", ".join(f"{amount:.6f} {name}" for name, amount in sums["cost"].items())
     return (
-        f"{sums['model_calls']} model calls, {sums['tool_runs']} tools, "
+        f"{counted(sums['model_calls'], 'model call')}, {counted(sums['tool_runs'], 'tool')}, "
         f"{sums['input_tokens']} → {sums['output_tokens']} tokens, {costs or 'no cost'}, "
         f"{seconds(sums['seconds'])} (models {seconds(sums['models_s'])}, "
         f"tools {seconds(sums['tools_s'])})"

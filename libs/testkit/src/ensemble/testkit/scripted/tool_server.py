@@ -53,6 +53,11 @@ class ScriptedToolServer(tool_server_service_pb2_grpc.ToolServerServiceServicer)
         ]
         return tool_server_service_pb2.ListToolsResponse(tools=tools)
 
+    async def EraseData(
+        self, request: Any, context: Any
+    ) -> tool_server_service_pb2.EraseDataResponse:
+        return tool_server_service_pb2.EraseDataResponse()
+
     async def CallTool(self, request_iterator: Any, context: Any) -> AsyncIterator[Event]:
         inbox: Inbox[tool_server_service_pb2.CallToolRequest] = Inbox(request_iterator)
         start = await inbox.start()

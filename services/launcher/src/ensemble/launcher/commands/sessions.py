@@ -16,7 +16,7 @@ from ensemble.client.records import session_as_json
 from ensemble.core.errors import ConfigurationError
 from ensemble.launcher.connection import client
 from ensemble.launcher.stored import resolve
-from ensemble.launcher.table import render
+from ensemble.launcher.table import counted, render
 from ensemble.launcher.transcript import clock, markdown, plain, transcript
 from ensemble.v1 import session_events_pb2, session_pb2
 
@@ -199,9 +199,13 @@ async def _erase(gateway: EnsembleClient, options: argparse.Namespace) -> int:
     name = "" if options.all else await resolve(gateway, options.session)
     erased = await gateway.erase_sessions(name, every=options.all)
     if options.json:
-        print(json.dumps({"sessions": erased.sessions, "events": erased.events}))
+        counts = {"sessions": erased.sessions, "events": erased.events, "things": erased.things}
+        print(json.dumps(counts))
     else:
-        print(f"Erased {erased.sessions} sessions, {erased.events} events.")
+        print(
+            f"Erased {counted(erased.sessions, 'session')}, {counted(erased.events, 'event')}, "
+            f"{counted(erased.things, 'thing')} that tools kept."
+        )
     return 0
 
 
