@@ -347,6 +347,22 @@ class StorageLockedError(EnsembleError):
     public_message = "Another process already uses this data folder."
 
 
+class StorageNotEmptyError(EnsembleError):
+    """A backup is only restored into a log that has never been written to."""
+
+    reason = "STORAGE_NOT_EMPTY"
+    code = "FAILED_PRECONDITION"
+    public_message = "The log is not empty; a backup is only restored into a new one."
+
+
+class EventTooNewError(EnsembleError):
+    """The log holds an event of a version that this program does not know."""
+
+    reason = "EVENT_TOO_NEW"
+    code = "FAILED_PRECONDITION"
+    public_message = "The log was written by a newer Ensemble; run that version."
+
+
 class ConflictError(EnsembleError):
     """The stream moved on since it was read."""
 

@@ -1,5 +1,6 @@
 """Append-only event log with group commit, hash chains and fenced ownership."""
 
+from ensemble.eventlog.backup import Backup, backup, restore
 from ensemble.eventlog.event_log import (
     Append,
     Audit,
@@ -19,6 +20,7 @@ from ensemble.eventlog.stored_event_log import Dropped, StoredEventLog
 __all__ = [
     "Append",
     "Audit",
+    "Backup",
     "Dropped",
     "Erased",
     "Event",
@@ -33,4 +35,6 @@ __all__ = [
     "SqliteEventLog",
     "StoredEventLog",
     "StreamKey",
+    "backup",
+    "restore",
 ]

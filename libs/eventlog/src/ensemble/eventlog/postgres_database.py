@@ -108,6 +108,18 @@ class Database:
             async with self._pool.acquire(timeout=_STATEMENT_S) as connection:
                 yield connection
 
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[Connection]:
+        """Give a connection of its own to work that takes long; failures as in ``borrowed``."""
+        if self._pool is None:
+            raise self.closed()
+        with self.errors():
+            connection = await self.connect()
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+
     async def fetch(self, query: str, *values: object) -> list[Any]:
         """Return the rows of a query that changes nothing; tried again if a connection broke."""
         try:

@@ -1,10 +1,12 @@
 """The log in a Postgres database, which many processes may share."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final, Self
 
 from ensemble.core.errors import StorageCorruptError
-from ensemble.eventlog import chain, queries, retention
+from ensemble.eventlog import chain, loading, queries, retention
 from ensemble.eventlog.event_log import (
     Append,
     Audit,
@@ -20,15 +22,20 @@ from ensemble.eventlog.postgres_listener import PostgresListener
 from ensemble.eventlog.postgres_ownership import PostgresOwnership
 from ensemble.eventlog.postgres_schema import migrate
 from ensemble.eventlog.postgres_writer import PostgresWriter
+from ensemble.eventlog.records import IS_EMPTY, TOTALS, Batch, Sums, digest_of, export
 from ensemble.eventlog.stored_event_log import (
     DROP_PAGE,
     SCAN_WINDOW,
     DroppedPage,
     OldStreams,
     StoredEventLog,
+    WholeLog,
 )
 
 _PAGE: Final = 1000
+
+_COUNTED: Final = {"streams": "id", "events": "position", "instances": "fence"}
+"""Columns that count by themselves."""
 
 _ERASE: Final = """
 UPDATE events e SET digest = n.digest, payload = '', text = ''
@@ -200,6 +207,35 @@ class PostgresEventLog(StoredEventLog):
                     await connection.execute(statement, page.id)
                 await connection.execute(retention.ANONYMISE, page.id, b"")
             return page.dropped
+
+    @contextlib.asynccontextmanager
+    async def snapshot_of_all(self) -> AsyncIterator[WholeLog]:
+        """See ``StoredEventLog.snapshot_of_all``: one transaction on a connection of its own."""
+        async with (
+            self._database.alone() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            ((streams, events),) = await connection.fetch(TOTALS)
+            async with contextlib.aclosing(export(connection.fetch)) as records:
+                yield WholeLog(streams, events, records)
+
+    async def load(self, batches: Iterator[Batch], sums: Sums) -> None:
+        """See ``StoredEventLog.load``."""
+        async with self._database.alone() as connection, connection.transaction():
+            await connection.execute("LOCK TABLE streams, instances IN EXCLUSIVE MODE")
+            if not await connection.fetchval(IS_EMPTY):
+                raise loading.not_empty(self._database.where)
+            while batch := await asyncio.to_thread(next, batches, None):
+                for table, columns, rows in loading.by_table(batch):
+                    await connection.copy_records_to_table(table, columns=columns, records=rows)
+            await connection.execute(loading.DEAD)
+            for table, column in _COUNTED.items():
+                await connection.execute(
+                    f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), "  # noqa: S608
+                    f"coalesce(max({column}), 0) + 1, false) FROM {table}"
+                )
+            if await digest_of(connection.fetch) != sums.digest():
+                raise loading.not_the_same(self._database.where)
 
     async def close(self) -> None:
         """See ``EventLog.close``."""

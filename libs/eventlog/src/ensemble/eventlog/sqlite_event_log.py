@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from ensemble.core.errors import StorageCorruptError, StorageUnavailableError
-from ensemble.eventlog import queries, sqlite_reads
+from ensemble.eventlog import queries, sqlite_reads, sqlite_writes
 from ensemble.eventlog.event_log import (
     Append,
     Audit,
@@ -22,11 +22,12 @@ from ensemble.eventlog.event_log import (
 )
 from ensemble.eventlog.followers import Followers
 from ensemble.eventlog.group_commit import GroupCommitWriter
+from ensemble.eventlog.records import TOTALS, Batch, Sums, export
 from ensemble.eventlog.sqlite_file import SqliteFile, translate
 from ensemble.eventlog.sqlite_ownership import SqliteOwnership
 from ensemble.eventlog.sqlite_schema import MIGRATIONS
 from ensemble.eventlog.sqlite_writes import ERASE_PAGE, StreamWriter, Written
-from ensemble.eventlog.stored_event_log import DroppedPage, OldStreams, StoredEventLog
+from ensemble.eventlog.stored_event_log import DroppedPage, OldStreams, StoredEventLog, WholeLog
 
 T = TypeVar("T")
 
@@ -180,6 +181,35 @@ class SqliteEventLog(StoredEventLog):
         return await self._writer.submit(
             lambda connection: self._streams.drop_page(connection, stream, which)
         )
+
+    @contextlib.asynccontextmanager
+    async def snapshot_of_all(self) -> AsyncIterator[WholeLog]:
+        """See ``StoredEventLog.snapshot_of_all``: reads in a thread of its own."""
+        self._refuse_if_closed()
+        loop, executor = asyncio.get_running_loop(), ThreadPoolExecutor(1, "backup")
+        connection = self._file.connect(read_only=True)
+
+        async def fetch(query: str, *values: object) -> list[Any]:
+            statement = queries.for_sqlite(query)
+            return await loop.run_in_executor(
+                executor,
+                self._translated,
+                lambda: connection.execute(statement, values).fetchall(),
+            )
+
+        try:
+            await fetch("BEGIN")
+            ((streams, events),) = await fetch(TOTALS)
+            async with contextlib.aclosing(export(fetch)) as records:
+                yield WholeLog(streams, events, records)
+        finally:
+            await asyncio.to_thread(executor.shutdown)
+            connection.close()
+
+    async def load(self, batches: Iterator[Batch], sums: Sums) -> None:
+        """See ``StoredEventLog.load``."""
+        where = str(self._file.path)
+        await self._writer.submit(lambda c: sqlite_writes.load(c, batches, sums, where))
 
     async def _empty_wal(self) -> None:
         """Until a checkpoint the write-ahead log has what the pages said before."""

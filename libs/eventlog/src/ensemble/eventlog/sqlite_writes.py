@@ -2,14 +2,17 @@
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar, cast
 
-from ensemble.eventlog import chain, queries, retention
+from ensemble.eventlog import chain, loading, queries, retention
 from ensemble.eventlog.event_log import Append, Event, Execution, StreamKey
+from ensemble.eventlog.records import IS_EMPTY, Batch, Sums, digest_of
 from ensemble.eventlog.stored_event_log import DROP_PAGE, DroppedPage, OldStreams
 from ensemble.eventlog.stream_state import StreamState
+
+T = TypeVar("T")
 
 _KNOWN_STREAMS: Final = 4096
 """Streams whose state the writer remembers, so that an append reads nothing."""
@@ -188,6 +191,35 @@ def make_stream(
         (key.kind, key.name, owner, now, now, fence),
     ).fetchone()
     return int(id_)
+
+
+def load(connection: sqlite3.Connection, batches: Iterator[Batch], sums: Sums, where: str) -> None:
+    """See ``StoredEventLog.load``."""
+
+    async def fetch(query: str, *values: object) -> list[Any]:
+        return connection.execute(queries.for_sqlite(query), values).fetchall()
+
+    if not connection.execute(IS_EMPTY).fetchone()[0]:
+        raise loading.not_empty(where)
+    for batch in batches:
+        for table, columns, rows in loading.by_table(batch):
+            places = ", ".join("?" * len(columns))
+            connection.executemany(
+                f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})",  # noqa: S608
+                rows,
+            )
+    connection.execute(loading.DEAD)
+    if _at_once(digest_of(fetch)) != sums.digest():
+        raise loading.not_the_same(where)
+
+
+def _at_once(work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine returns that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    raise AssertionError("it waits for something")
 
 
 def _put_execution(connection: sqlite3.Connection, state: _State, execution: Execution) -> None:

@@ -1,10 +1,13 @@
 """The port: an event log whose store somebody looks after."""
 
 import abc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
 from ensemble.eventlog.event_log import EventLog, StreamKey
+from ensemble.eventlog.records import Batch, Sums
 
 DROP_PAGE: Final = 500
 """Events that are dropped in one transaction, so that appends need not wait for long."""
@@ -54,6 +57,20 @@ class DroppedPage:
     damaged: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class WholeLog:
+    """A log as it was at one moment.
+
+    Attributes:
+        streams, events: How many it had.
+        records: All it had; to be read once.
+    """
+
+    streams: int
+    events: int
+    records: AsyncIterator[Batch]
+
+
 class StoredEventLog(EventLog):
     """An event log in a store that lasts."""
 
@@ -91,6 +108,28 @@ class StoredEventLog(EventLog):
                     damaged.append(stream)
             if not after:
                 return Dropped(streams, events, tuple(damaged))
+
+    @abc.abstractmethod
+    def snapshot_of_all(self) -> AbstractAsyncContextManager["WholeLog"]:
+        """Show everything as it is at this moment, however long it is looked at; appends go on.
+
+        See ``ensemble.eventlog.backup.backup``.
+        """
+
+    @abc.abstractmethod
+    async def load(self, batches: Iterator[Batch], sums: Sums) -> None:
+        """Write records into the empty log, in one transaction; nothing if one is refused.
+
+        See ``ensemble.eventlog.backup.restore``.
+
+        Args:
+            batches: Called in a thread. What it raises undoes the transaction.
+            sums: Of these records, once ``batches`` has ended.
+
+        Raises:
+            StorageNotEmptyError: The log was written to already.
+            StorageCorruptError: The store did not give back what was written.
+        """
 
     @abc.abstractmethod
     async def _find_old(self, which: OldStreams, after: int) -> tuple[int, list[str]]:
