@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
@@ -28,7 +28,7 @@ from ensemble.orchestrator.record import OPEN, Recorder, decode, session_key
 from ensemble.orchestrator.response import Peers, Response, Script, Stage
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.turns import Turn, closing, fixed_text
-from ensemble.transport.context import deadline
+from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, deadline, trusted
 from ensemble.transport.status import to_status
 from ensemble.v1 import common_pb2, model_router_service_pb2, session_events_pb2, tool_pb2
 
@@ -102,6 +102,8 @@ class Session:
         self.hears_speech = False
         self._context = contextvars.copy_context()
         self._context.run(deadline.set, None)
+        # What is taken up before anybody attaches goes on in its owner's name.
+        self._context.run(trusted.set, _claims(owner))
         self._tasks: set[asyncio.Task[Any]] = set()
         self._turns: deque[Turn] = deque()
         self._unasked: deque[str] = deque(maxlen=_UNASKED_LIMIT)
@@ -397,3 +399,9 @@ class Session:
             self.outbox.drop_audio(response_id)
             flush = session_events_pb2.PlaybackFlush(response_id=response_id)
             self.outbox.post(session_events_pb2.ServerEvent(playback_flush=flush))
+
+
+def _claims(owner: str) -> Mapping[str, str]:
+    """Return what calls say of whose session they are for."""
+    tenant, _, principal = owner.partition("/")
+    return {key: who for key, who in ((TENANT_KEY, tenant), (PRINCIPAL_KEY, principal)) if who}
