@@ -311,6 +311,6 @@ async def test_sessions_are_made_found_and_kept_apart(rig) -> None:
 
 
 def test_a_new_conversation_has_nothing_to_answer() -> None:
-    conversation = Conversation("ses_1")
+    conversation = Conversation("ses_1", 8)
     assert conversation.last_said is None
     assert conversation.messages("", 10) == []

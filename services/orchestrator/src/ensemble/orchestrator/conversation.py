@@ -1,9 +1,11 @@
 """A conversation as its log tells it: the fold of its events."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ensemble.orchestrator.stored import STATE_VERSION, State
 from ensemble.orchestrator.tool_results import for_model
 from ensemble.v1 import (
     common_pb2,
@@ -57,6 +59,12 @@ class Answer:
     asked: list[session_events_pb2.ResponseModelDone] = field(default_factory=list)
     complete: bool = False
     """Its text is whole: no model has anything to add."""
+    sequence: int = 0
+    """Where it begins in the record."""
+    began: int = 0
+    """Nanoseconds since the epoch at which it did."""
+    model: str = ""
+    """The model that answers, as far as it is known."""
     _told: list[model_router_service_pb2.ChatMessage] | None = None
 
     @property
@@ -94,10 +102,15 @@ class Answer:
 
 @dataclass(slots=True)
 class Said:
-    """What the person said; empty text when it could not be understood."""
+    """What the person said; empty text when it could not be understood.
+
+    Attributes:
+        sequence: Where it stands in the record.
+    """
 
     turn_id: str
     text: str
+    sequence: int = 0
 
 
 class Conversation:
@@ -105,13 +118,15 @@ class Conversation:
 
     Args:
         session_id: Which session.
+        limit: Turns and answers that are kept; of older ones nothing is told to a model.
     """
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(self, session_id: str, limit: int) -> None:
         self.session = session_pb2.Session(session_id=session_id)
         self.accepted = session_events_pb2.InputAccepted()
         self._imported: list[session_pb2.HistoryItem] = []
-        self._items: list[Said | Answer] = []
+        self._items: deque[Said | Answer] = deque(maxlen=limit)
+        self._cut = False
         self._open: Answer | None = None
 
     @property
@@ -138,6 +153,25 @@ class Conversation:
                 return item
         return None
 
+    @property
+    def state(self) -> State:
+        """What is needed beside the record from ``history_from`` on."""
+        first = self._items[0].sequence if self._items and self._cut else 1
+        return State(
+            STATE_VERSION,
+            first,
+            self.session.turn_count,
+            self.accepted.samples,
+            self.accepted.text_items,
+        )
+
+    def restore(self, state: State) -> None:
+        """Go on from ``state``, taken after the events that were applied."""
+        self.session.turn_count = state.turns
+        self.accepted.samples = max(self.accepted.samples, state.samples)
+        self.accepted.text_items = max(self.accepted.text_items, state.texts)
+        self._cut = self._cut or state.history_from > 1
+
     def create(self, seq: int, made: orchestrator_service_pb2.OpenSessionRequest) -> None:
         """Begin with what the session was made from."""
         self.session.config.CopyFrom(made.config)
@@ -151,13 +185,19 @@ class Conversation:
         match event.WhichOneof("event"):
             case "input_committed":
                 said = event.input_committed
-                self._items.append(Said(said.turn_id, said.text))
+                self._keep(Said(said.turn_id, said.text, event.sequence))
                 self.accepted.samples = max(self.accepted.samples, said.accepted.samples)
                 self.accepted.text_items = max(self.accepted.text_items, said.accepted.text_items)
             case "response_started":
                 started = event.response_started
                 self._open = Answer(started.response_id, started.turn_id)
-                self._items.append(self._open)
+                self._open.sequence = event.sequence
+                self._open.began = event.created_at.ToNanoseconds()
+                self._keep(self._open)
+            case "response_model" if self._open:
+                self._open.model = event.response_model.model.model
+            case "response_model_substituted" if self._open:
+                self._open.model = event.response_model_substituted.substitution.to_model
             case "response_text_delta" if self._open:
                 self._open.add_text(event.response_text_delta.text)
             case "response_model_done" if self._open:
@@ -171,6 +211,10 @@ class Conversation:
                 self._open.rounds[-1].results[result.call_id] = result
             case "response_done" if self._open:
                 self._close(self._open, event.response_done)
+
+    def _keep(self, item: Said | Answer) -> None:
+        self._cut = self._cut or len(self._items) == self._items.maxlen
+        self._items.append(item)
 
     def _close(self, answer: Answer, done: session_events_pb2.ResponseDone) -> None:
         whole = done.stop_reason in (
@@ -204,7 +248,7 @@ class Conversation:
             elif item.text:
                 newest.append(_message(model_router_service_pb2.ROLE_USER, item.text))
         for imported in reversed(self._imported):
-            if len(newest) >= limit:
+            if self._cut or len(newest) >= limit:
                 break
             newest.append(_message(_ROLES[imported.role], imported.text))
         # Results of tools whose calls were left out would refer to nothing.

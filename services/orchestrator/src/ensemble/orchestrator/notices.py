@@ -12,9 +12,9 @@ from ensemble.core.errors import EnsembleError, SessionMovedError
 from ensemble.eventlog import Append, EventLog, StreamKey
 from ensemble.orchestrator.membership import Membership
 from ensemble.orchestrator.ports import World
-from ensemble.orchestrator.record import session_key
 from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.sessions import Sessions
+from ensemble.orchestrator.stored import session_key
 from ensemble.v1 import session_events_pb2, world_model_service_pb2
 
 _LOG = structlog.get_logger()

@@ -5,13 +5,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ensemble.core.errors import EnsembleError
-from ensemble.eventlog import Append, Event, EventLog, StreamKey
-from ensemble.orchestrator.conversation import Conversation
-from ensemble.v1 import orchestrator_service_pb2, session_events_pb2
+import msgspec
 
-CREATED: Final = "session_created"
-"""Type of a session's first event; its payload is the request that made it."""
+from ensemble.core.errors import EnsembleError
+from ensemble.eventlog import Append, EventLog, StreamKey
+from ensemble.orchestrator.conversation import Conversation
+from ensemble.orchestrator.stored import (
+    STATE_VERSION,
+    Reader,
+    State,
+    Work,
+    encode,
+    place,
+    session_key,
+)
+from ensemble.v1 import orchestrator_service_pb2, session_events_pb2
 
 OPEN: Final = "open"
 """Mark of a session in which an answer has begun and not ended."""
@@ -22,59 +30,49 @@ _SEGMENT_TOKENS: Final = 256
 _PENDING_LIMIT: Final = 64
 """Events that wait for the writer before those who add them have to wait too."""
 
-_PAGE: Final = 256
+
+_SNAPSHOT_TURNS: Final = 16
+"""Answers after which the state is noted, so that a session need not be read from its start."""
 
 
-def session_key(session_id: str) -> StreamKey:
-    """Return the log stream of a session."""
-    return StreamKey("session", session_id)
+async def load(log: EventLog, session_id: str, limit: int) -> Conversation | None:
+    """Return the conversation as the log tells it; None if there is no such session.
 
-
-def decode(event: Event) -> session_events_pb2.ServerEvent:
-    """Return a logged event as clients get it, the same each time; an erased one is empty."""
-    if event.type == CREATED:
-        made = orchestrator_service_pb2.OpenSessionRequest.FromString(event.payload)
-        server_event = session_events_pb2.ServerEvent()
-        session = server_event.started.session
-        session.session_id = event.stream.name
-        session.config.CopyFrom(made.config)
-        session.last_sequence = event.seq
-        server_event.created_at.FromNanoseconds(event.created_at)
-        session.create_time.CopyFrom(server_event.created_at)
-        session.update_time.CopyFrom(server_event.created_at)
+    Args:
+        log: Where it is.
+        session_id: Which session.
+        limit: Turns and answers that are kept.
+    """
+    conversation = Conversation(session_id, limit)
+    key = session_key(session_id)
+    for first in await log.read(key, limit=1):
+        made = orchestrator_service_pb2.OpenSessionRequest.FromString(first.payload)
+        conversation.create(first.seq, made)
+        conversation.session.create_time.FromNanoseconds(first.created_at)
+        conversation.session.update_time.CopyFrom(conversation.session.create_time)
+        break
     else:
-        server_event = session_events_pb2.ServerEvent.FromString(event.payload)
-        if event.erased:
-            server_event.created_at.FromNanoseconds(event.created_at)
-    return _place(server_event, event.stream.name, event.seq)
+        return None
+    state, noted_at = await _noted(log, key)
+    async for event in Reader(log, session_id).all(max(state.history_from - 1, 1) if state else 1):
+        if state is not None and event.sequence > noted_at:
+            conversation.restore(state)
+            state = None
+        conversation.apply(event)
+    if state is not None:
+        conversation.restore(state)
+    return conversation
 
 
-def _place(
-    event: session_events_pb2.ServerEvent, session_id: str, seq: int
-) -> session_events_pb2.ServerEvent:
-    event.sequence = seq
-    event.event_id = f"{session_id}.{seq}"
-    return event
-
-
-async def load(log: EventLog, session_id: str) -> Conversation | None:
-    """Return the conversation as the log tells it; None if there is no such session."""
-    conversation = Conversation(session_id)
-    after = 0
-    while page := await log.read(session_key(session_id), after, _PAGE):
-        for event in page:
-            decoded = decode(event)
-            if event.type == CREATED:
-                made = orchestrator_service_pb2.OpenSessionRequest.FromString(event.payload)
-                conversation.create(event.seq, made)
-                conversation.session.create_time.CopyFrom(decoded.created_at)
-                conversation.session.update_time.CopyFrom(decoded.created_at)
-            else:
-                conversation.apply(decoded)
-        after = page[-1].seq
-        if len(page) < _PAGE:
-            break
-    return conversation if after else None
+async def _noted(log: EventLog, key: StreamKey) -> tuple[State | None, int]:
+    snapshot = await log.snapshot(key)
+    if snapshot is None:
+        return None, 0
+    try:
+        state = msgspec.msgpack.decode(snapshot.payload, type=State)
+    except msgspec.DecodeError:
+        return None, 0
+    return (state, snapshot.seq) if state.version == STATE_VERSION else (None, 0)
 
 
 @dataclass(slots=True)
@@ -107,6 +105,8 @@ class Recorder:
         self._log = log
         self._key = session_key(conversation.session.session_id)
         self._conversation = conversation
+        begun = conversation.open_answer
+        self._work = Work(begun.response_id, begun.began, begun.model) if begun else Work()
         self._fence = fence
         self._on_committed = on_committed
         self._on_failed = on_failed
@@ -208,16 +208,32 @@ class Recorder:
         places: list[int] = []
         for pending in batch:
             places.append(len(appends))
-            kind = pending.event.WhichOneof("event") or ""
-            payload = pending.event.SerializeToString()
-            # Nobody else writes to it; where somebody does, or a commit whose outcome was not
-            # known took place after all, what is in memory is not what the log says.
-            last = None if appends else self._conversation.session.last_sequence
-            appends.append(Append(self._key, kind, payload, mark=pending.mark, expected_seq=last))
+            payload, text = encode(pending.event)
+            append = Append(
+                self._key,
+                pending.event.WhichOneof("event") or "",
+                payload,
+                text=text,
+                # Nobody else writes to it; where somebody does, or a commit whose outcome was
+                # not known took place after all, what is in memory is not what the log says.
+                expected_seq=None if appends else self._conversation.session.last_sequence,
+                mark=pending.mark,
+                execution=self._work.execution(pending.event),
+                snapshot=None if appends else self._snapshot(pending.event),
+            )
+            appends.append(append)
             appends.extend(pending.also)
         seqs = await self._log.append(appends, fence=self._fence)
-        for pending, place in zip(batch, places, strict=True):
-            self._on_committed(_place(pending.event, self._key.name, seqs[place]))
+        for pending, at in zip(batch, places, strict=True):
+            self._on_committed(place(pending.event, self._key.name, seqs[at]))
+
+    def _snapshot(self, event: session_events_pb2.ServerEvent) -> bytes | None:
+        """Return the state before a turn, now and then; the turn itself is read in any case."""
+        state = self._conversation.state
+        due = state.turns and state.turns % _SNAPSHOT_TURNS == 0
+        if not due or event.WhichOneof("event") != "input_committed":
+            return None
+        return msgspec.msgpack.encode(state)
 
     def _settle(self, upto: int, error: EnsembleError | None) -> None:
         self._settled = upto

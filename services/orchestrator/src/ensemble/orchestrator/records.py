@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from ensemble.core.errors import SessionNotFoundError
-from ensemble.eventlog import Event, EventLog, StreamKey
+from ensemble.eventlog import EventLog, StreamKey
 from ensemble.orchestrator.inputs import accepted_key
-from ensemble.orchestrator.record import decode, session_key
 from ensemble.orchestrator.sessions import Owner, Sessions
+from ensemble.orchestrator.stored import Reader, session_key
 from ensemble.v1 import orchestrator_service_pb2, session_events_pb2, session_pb2
 
 _PAGE: Final = 256
@@ -43,13 +43,14 @@ class Records:
             SessionNotFoundError: There is none of this id, or it is somebody else's.
         """
         key = await self._own(owner, session_id)
+        reader = Reader(self._log, session_id)
         if follow:
             async for event in self._log.tail(key, after):
-                yield _committed(event)
+                yield _at(event.created_at, await reader.decode(event))
             return
         while page := await self._log.read(key, after, _PAGE):
             for event in page:
-                yield _committed(event)
+                yield _at(event.created_at, await reader.decode(event))
             after = page[-1].seq
 
     async def audit(self, owner: Owner, session_id: str) -> session_pb2.SessionAudit:
@@ -119,10 +120,9 @@ class Records:
         return key
 
 
-def _committed(event: Event) -> session_events_pb2.ServerEvent:
-    server_event = decode(event)
-    server_event.created_at.FromNanoseconds(event.created_at)
-    return server_event
+def _at(created_at: int, event: session_events_pb2.ServerEvent) -> session_events_pb2.ServerEvent:
+    event.created_at.FromNanoseconds(created_at)
+    return event
 
 
 def _chunks(names: list[str]) -> Iterator[Iterable[str]]:

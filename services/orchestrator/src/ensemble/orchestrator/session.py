@@ -24,9 +24,10 @@ from ensemble.orchestrator.conversation import Answer, Conversation
 from ensemble.orchestrator.model_turn import ModelTurn
 from ensemble.orchestrator.outbox import Outbox
 from ensemble.orchestrator.phases import Phase, PhaseMachine
-from ensemble.orchestrator.record import OPEN, Recorder, decode, session_key
+from ensemble.orchestrator.record import OPEN, Recorder
 from ensemble.orchestrator.response import Peers, Response, Script, Stage
 from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.orchestrator.stored import Reader
 from ensemble.orchestrator.turns import Turn, closing, fixed_text
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, deadline, trusted
 from ensemble.transport.status import to_status
@@ -177,7 +178,7 @@ class Session:
 
     async def read_record(self, after: int, limit: int) -> list[session_events_pb2.ServerEvent]:
         """Return up to ``limit`` events of the record after sequence ``after``."""
-        return [decode(e) for e in await self.log.read(session_key(self.session_id), after, limit)]
+        return await Reader(self.log, self.session_id).page(after, limit)
 
     # Turns and responses
 

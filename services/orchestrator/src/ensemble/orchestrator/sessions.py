@@ -26,10 +26,11 @@ from ensemble.orchestrator.input_audio import check_formats
 from ensemble.orchestrator.inputs import accepted_key
 from ensemble.orchestrator.live import Live
 from ensemble.orchestrator.membership import Membership
-from ensemble.orchestrator.record import CREATED, OPEN, load, session_key
+from ensemble.orchestrator.record import OPEN, load
 from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.orchestrator.stored import CREATED, session_key
 from ensemble.orchestrator.taking_up import take_up
 from ensemble.v1 import (
     common_pb2,
@@ -205,7 +206,7 @@ class Sessions:
         live = self._live.get(head.stream.name)
         if live is not None:
             return live.session.conversation.session
-        conversation = await load(self._log, head.stream.name)
+        conversation = await load(self._log, head.stream.name, self._settings.history_messages)
         assert conversation is not None
         return conversation.session
 
@@ -317,7 +318,7 @@ class Sessions:
         if head.fence != fence:
             await self._membership.hold([key])
             head = await self._log.head(key)
-        conversation = await load(self._log, session_id)
+        conversation = await load(self._log, session_id, self._settings.history_messages)
         if head is None or conversation is None:
             raise SessionNotFoundError(metadata={"sessionId": session_id})
         if conversation.config.HasField("input_audio"):
