@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from tests.chaos.person import Person
@@ -52,9 +53,16 @@ class Killer:
             victim = self._rng.choices(list(VICTIMS), weights=list(VICTIMS.values()))[0]
             labels = [n for n, node in self._stack.nodes.items() if node.service == victim]
             label = self._rng.choice(labels)
-            person = await self._in_phase(self._rng.choice(PHASES))
+            person = await self._in_phase(self._phase())
             phase = person.phase if person else self._rng.choice(self._people).phase
             await self._stack.kill(label, phase, person.record.client if person else "")
+
+    def _phase(self) -> str:
+        """Choose a phase, most often the one that was hit least."""
+        if self._rng.random() < 0.3:
+            return self._rng.choice(PHASES)
+        hit = Counter(kill.phase for kill in self._stack.kills)
+        return min(PHASES, key=lambda phase: hit[phase])
 
     async def _in_phase(self, phase: str) -> Person | None:
         """Wait until somebody has come to ``phase``, and a little longer."""

@@ -1,12 +1,13 @@
 """A person who asks questions, typed or spoken, and keeps a record of all that comes back."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 
 from ensemble.client import Conversation, EnsembleClient
 from ensemble.core.errors import EnsembleError
-from ensemble.testkit.chaos.listening import END_SILENCE_S
+from ensemble.testkit.chaos.listening_servicer import END_SILENCE_S
 from ensemble.testkit.chaos.script import Question
 from ensemble.testkit.chaos.sound import INPUT_RATE, OUTPUT_RATE, say
 from ensemble.v1 import common_pb2, session_pb2
@@ -21,6 +22,9 @@ _ANSWER_S = 60.0
 
 _ANEW_S = 1.0
 """Seconds in which an answer that broke off may begin anew."""
+
+_GIVE_UP_S = 4.0
+"""Seconds that an answer may take after an error, before the person asks the next thing."""
 
 _RUN = INPUT_RATE // 25
 _AGAIN_S = 0.3
@@ -43,8 +47,8 @@ class Person:
         self.phase = "idle"
         self._rng = rng
         self._changed = changed
-        self._texts = 0
-        self._turn = ""
+        self._entered = ""
+        self._answered_key = ""
         self._ended: ServerEvent | None = None
         self._news = asyncio.Event()
         self._player: Player | None = None
@@ -88,9 +92,8 @@ class Person:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask_all(self, conversation: Conversation, stop: asyncio.Event, turns: int) -> None:
-        if self._texts > conversation.started.input.text_items:
-            # It was raised to the person that the connection failed: the last one is asked again.
-            await self._ask(conversation, self.record.asked[-1])
+        if self.record.failures:
+            await self._go_on(conversation)
         while not stop.is_set() and len(self.record.asked) < turns:
             number = len(self.record.asked) + 1
             question = Question(
@@ -99,12 +102,30 @@ class Person:
                 words=self._rng.randint(4, 10),
             )
             self.record.asked.append(question)
-            self._texts += not self.record.spoken
             await self._ask(conversation, question)
             await asyncio.sleep(self._rng.uniform(0.0, 0.1))
 
+    async def _go_on(self, conversation: Conversation) -> None:
+        """Go on after an error that the client did not make good: as a person would do it."""
+        last = conversation.started.session.last_sequence
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ANSWER_S):
+                while self.record.shown_until < last:
+                    self._news.clear()
+                    await self._news.wait()
+        if not self.record.asked or self._answered_key == self.record.asked[-1].key:
+            return
+        question = self.record.asked[-1]
+        if self._entered != question.text:
+            await self._ask(conversation, question)
+            return
+        # It may go on by itself, or may have been given up; nobody waits for long.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GIVE_UP_S):
+                await self._answered()
+
     async def _ask(self, conversation: Conversation, question: Question) -> None:
-        self._turn, self._ended = "", None
+        self._ended = None
         self._to("listening")
         if self.record.spoken:
             await self._speak(conversation, question.text)
@@ -117,6 +138,7 @@ class Person:
                 await self._answered()
         except TimeoutError:
             self.record.faults.append(f"{question.key}: no end of the answer in {_ANSWER_S:g} s")
+        self._answered_key = question.key
         self._to("idle")
 
     async def _speak(self, conversation: Conversation, text: str) -> None:
@@ -159,7 +181,7 @@ class Person:
         assert self._player is not None
         match event.WhichOneof("event"):
             case "input_committed":
-                self._turn = event.input_committed.turn_id
+                self._entered = event.input_committed.text
                 self._to("model")
             case "response_started":
                 self._ended = None

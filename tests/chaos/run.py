@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ensemble.testkit.chaos.journal import entries
 from tests.chaos.checker import Verdict, check, check_log
@@ -52,10 +53,14 @@ class Crowd:
         seed: Makes their questions.
         texts: How many type.
         voices: How many speak.
+        address: Where they reach its gateway; empty for straight.
     """
 
-    def __init__(self, stack: Stack, seed: str, *, texts: int, voices: int) -> None:
+    def __init__(
+        self, stack: Stack, seed: str, *, texts: int, voices: int, address: str = ""
+    ) -> None:
         self.stack = stack
+        self.address = address
         self.seed = seed
         self.stop = asyncio.Event()
         self.killer: Killer | None = None
@@ -80,7 +85,7 @@ class Crowd:
         return self.killer
 
     async def _talk(self, person: Person, turns: int) -> None:
-        async with self.stack.client() as client:
+        async with self.stack.client(self.address) as client:
             await person.talk(client, self.stop, turns)
 
     @contextlib.asynccontextmanager
@@ -130,7 +135,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     """Return what a person reads at the end of a run."""
     kills = [kill for outcome in outcomes for kill in outcome.kills]
     phases = Counter(kill.phase for kill in kills)
-    victims = Counter(kill.victim.rpartition("-")[0] or kill.victim for kill in kills)
+    victims = Counter(_service(kill) for kill in kills)
     told: Counter[str] = sum((outcome.told for outcome in outcomes), Counter())
     lines = [
         f"{len(kills)} kills; by phase {dict(phases)}; of {dict(victims)}",
@@ -143,3 +148,31 @@ def summary(outcomes: Sequence[Outcome]) -> str:
         for outcome in outcomes
     ]
     return "\n".join(lines)
+
+
+def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return the figures of runs."""
+    kills = [kill for outcome in outcomes for kill in outcome.kills]
+    return {
+        "kills": len(kills),
+        "by_phase": dict(Counter(kill.phase for kill in kills)),
+        "by_service": dict(Counter(_service(kill) for kill in kills)),
+        "runs": [
+            {
+                "name": outcome.name,
+                "seed": outcome.seed,
+                "seconds": round(outcome.seconds, 1),
+                "kills": len(outcome.kills),
+                "turns_answered_whole": outcome.answered,
+                "turns_broken_off_and_told": dict(outcome.told),
+                "losses_made_good_by_clients": sum(len(r.gaps) for r in outcome.records),
+                "faults": outcome.faults,
+            }
+            for outcome in outcomes
+        ],
+    }
+
+
+def _service(kill: Kill) -> str:
+    name, _, number = kill.victim.rpartition("-")
+    return name if number.isdecimal() else kill.victim

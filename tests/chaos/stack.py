@@ -61,6 +61,7 @@ class Stack:
         self.folder = folder
         self.journal = folder / "journal"
         self.kills: list[Kill] = []
+        self.freezes: list[Kill] = []
         self.nodes: dict[str, Kept] = {}
         self.store = store
         self._zygote = zygote
@@ -77,7 +78,7 @@ class Stack:
             "ENSEMBLE_GATEWAY_REQUESTS_PER_SECOND": "100000",
             "ENSEMBLE_GATEWAY_BURST": "100000",
             "ENSEMBLE_LOG_FORMAT": "json",
-            "ENSEMBLE_ORCHESTRATOR_ADDRESS": ",".join(self._orchestrators),
+            "ENSEMBLE_ORCHESTRATOR_ADDRESS": _any_of(self._orchestrators),
             "GRPC_ENABLE_FORK_SUPPORT": "0",
             JOURNAL: str(self.journal),
             SABOTAGE: sabotage,
@@ -161,9 +162,19 @@ class Stack:
         await self.nodes[label].signal(signal.SIGKILL)
         self.kills.append(Kill(label, time.monotonic(), phase, client))
 
+    async def freeze(self, label: str) -> None:
+        """Send SIGSTOP to one process and note when."""
+        await self.nodes[label].signal(signal.SIGSTOP)
+        self.freezes.append(Kill(label, time.monotonic()))
+
     def log_tail(self, size: int = 3000) -> str:
         """Return the end of every log."""
         return "\n".join(
             f"--- {self.name} {log.name}\n{log.read_text(errors='replace')[-size:]}"
             for log in sorted(self._logs.glob("*.log"))
         )
+
+
+def _any_of(addresses: list[str]) -> str:
+    """Return an address behind which calls take turns, or the only one."""
+    return f"ipv4:{','.join(addresses)}" if len(addresses) > 1 else addresses[0]

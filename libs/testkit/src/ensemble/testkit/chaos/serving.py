@@ -17,7 +17,7 @@ from ensemble.runtime.addresses import listen_addresses
 from ensemble.runtime.host import Host
 from ensemble.runtime.runtime_settings import RuntimeSettings
 from ensemble.runtime.signals import serve_until_signal
-from ensemble.testkit.chaos import listening, speaking
+from ensemble.testkit.chaos import listening_servicer, speaking_servicer
 from ensemble.testkit.chaos.journal import Journal
 from ensemble.testkit.chaos.model import model_maker
 from ensemble.testkit.chaos.sabotage import SABOTAGES
@@ -61,7 +61,7 @@ async def _senses() -> int:
     world = host_of(("world-model",), alone=True, settings=settings)
     spoken = ("stt", "tts")
     ears = Host(
-        {"stt": listening.build, "tts": speaking.build},
+        {"stt": listening_servicer.build, "tts": speaking_servicer.build},
         settings,
         listen={name: listen_addresses(name) for name in spoken},
     )

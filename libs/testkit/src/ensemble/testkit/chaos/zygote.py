@@ -30,8 +30,8 @@ def _child(order: dict[str, Any]) -> int:
     log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     for target, source in ((0, null), (1, log), (2, log)):
         os.dup2(source, target)
-    sys.stdout = open(1, "w", closefd=False)
-    sys.stderr = open(2, "w", closefd=False, buffering=1)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", closefd=False, buffering=1)
     os.environ.clear()
     os.environ.update(order["environ"])
     from ensemble.testkit.chaos.serving import run

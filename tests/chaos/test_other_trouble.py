@@ -1,0 +1,178 @@
+"""What else goes wrong: a full disk, a store that restarts, a frozen process, a bad link."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ensemble.testkit.postgres import PostgresServer, shared_postgres
+from tests.chaos.bad_link import BadLink
+from tests.chaos.full_disk import FullDisk
+from tests.chaos.processes import Zygote
+from tests.chaos.report import takeover, write
+from tests.chaos.run import Crowd
+from tests.chaos.stack import Kill, Stack
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
+
+Show = Callable[..., None]
+
+PASSING = {
+    "STORAGE_FULL",
+    "STORAGE_UNAVAILABLE",
+    "SERVICE_UNAVAILABLE",
+    "PEER_LOST",
+    "DEADLINE_EXCEEDED",
+    "SESSION_MOVED",
+}
+"""Errors that tell a person to try again."""
+
+
+async def test_a_link_that_drops_and_stalls(
+    tmp_path: Path, zygote: Zygote, seed: str, show: Show
+) -> None:
+    rng = random.Random(f"{seed} link")
+    async with (
+        Stack("link", tmp_path / "s", zygote) as stack,
+        BadLink(stack.address) as link,
+    ):
+        crowd = Crowd(stack, seed, texts=2, voices=2, address=link.address)
+        async with crowd.talking():
+            for _ in range(10):
+                await asyncio.sleep(rng.uniform(0.5, 1.5))
+                match rng.choice(("cut", "drop", "stall", "short")):
+                    case "cut":
+                        link.cut()
+                    case "drop":
+                        await link.drop(rng.uniform(0.1, 1.5))
+                    case "stall":
+                        await link.stall(rng.uniform(3.5, 5.0))
+                    case "short":
+                        await link.stall(rng.uniform(0.2, 1.0))
+        outcome = await crowd.judge()
+    gaps = sum(len(record.gaps) for record in outcome.records)
+    show(outcome, cuts=link.cuts, gaps=gaps)
+    assert outcome.faults == []
+    assert gaps
+
+
+async def test_a_disk_that_is_full_for_a_while(
+    tmp_path: Path, zygote: Zygote, seed: str, show: Show
+) -> None:
+    stack = Stack("full-disk", tmp_path / "s", zygote)
+    with FullDisk(stack.folder / "orchestrator-1") as disk:
+        async with stack:
+            crowd = Crowd(stack, seed, texts=2, voices=1)
+            async with crowd.talking():
+                for _ in range(2):
+                    await asyncio.sleep(3.0)
+                    child = stack.nodes["orchestrator-1"].child
+                    assert child is not None
+                    disk.fill(child.pid)
+                    await asyncio.sleep(2.0)
+                    disk.free(child.pid)
+                await asyncio.sleep(3.0)
+            outcome = await crowd.judge()
+    failures = {reason for record in outcome.records for reason in record.failures}
+    show(outcome, disk=disk.how, failures=failures)
+    assert outcome.faults == []
+    assert "STORAGE_FULL" in failures
+    assert failures <= PASSING
+    assert outcome.answered
+
+
+async def test_postgres_is_killed_and_restarted(
+    tmp_path: Path, zygote: Zygote, seed: str, show: Show
+) -> None:
+    server = PostgresServer()
+    try:
+        server.start()
+        async with server.database() as store:
+            stack = Stack("postgres-restart", tmp_path / "s", zygote, store=store, orchestrators=2)
+            async with stack:
+                crowd = Crowd(stack, seed, texts=2, voices=1)
+                async with crowd.talking():
+                    for pause in (0.0, 2.0, 0.5):
+                        await asyncio.sleep(2.5)
+                        server.kill()
+                        await asyncio.sleep(pause)
+                        await asyncio.to_thread(server.start)
+                    await asyncio.sleep(3.0)
+                outcome = await crowd.judge()
+    finally:
+        server.remove()
+    failures = {reason for record in outcome.records for reason in record.failures}
+    show(outcome, failures=failures)
+    assert outcome.faults == []
+    assert failures <= PASSING
+    assert outcome.answered
+
+
+async def test_a_frozen_orchestrator_wakes_up_late(
+    tmp_path: Path, zygote: Zygote, seed: str, show: Show
+) -> None:
+    rng = random.Random(f"{seed} frozen")
+    frozen: list[Kill] = []
+    async with (
+        shared_postgres().database() as store,
+        Stack("frozen", tmp_path / "s", zygote, store=store, orchestrators=3) as stack,
+    ):
+        crowd = Crowd(stack, seed, texts=2, voices=4)
+        async with crowd.talking():
+            for turn in range(6):
+                await asyncio.sleep(rng.uniform(1.0, 2.0))
+                label = f"orchestrator-{turn % 3 + 1}"
+                await stack.freeze(label)
+                frozen.append(stack.freezes[-1])
+                await asyncio.sleep(rng.uniform(2.5, 4.0))
+                await stack.nodes[label].signal(signal.SIGCONT)
+        outcome = await crowd.judge()
+    times = takeover("frozen, others running", frozen, outcome.records, goal_s=2.0)
+    write("takeover_frozen", times)
+    show(outcome, takeover=times)
+    assert outcome.faults == []
+
+
+async def test_another_orchestrator_takes_over(
+    tmp_path: Path, zygote: Zygote, seed: str, show: Show
+) -> None:
+    rng = random.Random(f"{seed} takeover")
+    async with (
+        shared_postgres().database() as store,
+        Stack("takeover", tmp_path / "s", zygote, store=store, orchestrators=3) as stack,
+    ):
+        crowd = Crowd(stack, seed, texts=2, voices=4)
+        async with crowd.talking():
+            for turn in range(8):
+                await asyncio.sleep(rng.uniform(1.5, 2.5))
+                label = f"orchestrator-{turn % 3 + 1}"
+                # It stays away: it is others that have to go on.
+                stack.nodes[label].hold.clear()
+                await stack.kill(label)
+                await asyncio.sleep(2.5)
+                stack.nodes[label].hold.set()
+        outcome = await crowd.judge()
+    times = takeover("killed, others running", outcome.kills, outcome.records, goal_s=1.5)
+    write("takeover_killed", times)
+    show(outcome, takeover=times)
+    assert outcome.faults == []
+
+
+async def test_the_same_orchestrator_comes_back(
+    tmp_path: Path, zygote: Zygote, seed: str, show: Show
+) -> None:
+    rng = random.Random(f"{seed} same")
+    async with Stack("same", tmp_path / "s", zygote) as stack:
+        crowd = Crowd(stack, seed, texts=2, voices=4)
+        async with crowd.talking():
+            for _ in range(8):
+                await asyncio.sleep(rng.uniform(1.5, 2.5))
+                await stack.kill("orchestrator-1")
+        outcome = await crowd.judge()
+    times = takeover("killed, the same one restarts", outcome.kills, outcome.records, goal_s=1.0)
+    write("takeover_same", times)
+    show(outcome, takeover=times)
+    assert outcome.faults == []
