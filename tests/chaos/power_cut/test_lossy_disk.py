@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.chaos.power_cut.lossy_disk.disk import Disk
 from tests.chaos.power_cut.lossy_disk.image import Dice
 

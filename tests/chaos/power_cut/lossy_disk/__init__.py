@@ -1,8 +1,8 @@
 """A disk that forgets what was not synced, and a moment at which its power goes.
 
-A store runs on ``Disk.root`` with the library of ``journal.c`` and ``calls.c`` loaded into all its processes,
-which journals every change in the order in which it took effect. After the cut the journal tells
-what a disk may hold: what was synced, and of the rest any part.
+A store runs on ``Disk.root`` with the library of ``journal.c`` and ``calls.c`` loaded into all
+its processes, which journals every change in the order in which it took effect. After the cut
+the journal tells what a disk may hold: what was synced, and of the rest any part.
 
 The rule:
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PASS (-1) /* at the descriptor's own position */
@@ -227,21 +228,23 @@ MMAP(mmap64)
 
 /* --- syncing ------------------------------------------------------------------------------ */
 
+/* A real sync would only cost: nothing of the folder outlives the test. It takes some time all
+ * the same, in which others go on and the power may go. */
 static int sync_one(int fd, uint32_t flags)
 {
+    static const struct timespec some_time = {0, 50000};
     uint64_t ino;
-    long call = flags & DATA_ONLY ? SYS_fdatasync : SYS_fsync;
     int file = ours(fd, S_IFREG, &ino);
     if (!file && !ours(fd, S_IFDIR, &ino))
-        return (int)syscall(call, fd);
+        return (int)syscall(flags & DATA_ONLY ? SYS_fdatasync : SYS_fsync, fd);
     enter();
     note(SYNC_BEGIN, flags, ino, 0);
     leave();
-    int failed = (int)syscall(call, fd);
+    nanosleep(&some_time, NULL);
     enter();
-    note(SYNC_END, flags, ino, failed);
+    note(SYNC_END, flags, ino, 0);
     leave();
-    return failed;
+    return 0;
 }
 
 int fsync(int fd) { return sync_one(fd, 0); }

@@ -66,6 +66,11 @@ class Disk:
         assert self._journal is not None
         return self._journal.records
 
+    def cut_after(self, changes: int) -> None:
+        """Let the power go after so many more changes."""
+        assert self._journal is not None
+        self._journal.cut_after(changes)
+
     @property
     def off(self) -> bool:
         """Whether the power has gone."""

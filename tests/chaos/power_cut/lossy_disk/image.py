@@ -195,7 +195,7 @@ class Image:
                 self._syncing[record.thread] = self._number
             case Operation.SYNC_END:
                 began = self._syncing.pop(record.thread)
-                if record.offset == 0 and (found := self._by_ino.get(record.ino)):
+                if found := self._by_ino.get(record.ino):
                     self._synced(found, began, data_only=bool(record.flags & DATA_ONLY))
             case Operation.MAPPED:
                 if isinstance(found := self._by_ino.get(record.ino), File):

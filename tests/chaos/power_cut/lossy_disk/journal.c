@@ -136,7 +136,8 @@ char *reserve(uint32_t operation, uint32_t flags, uint64_t ino, int64_t offset,
 void publish(void)
 {
     journal->end += ((struct record *)((char *)journal + journal->end))->size;
-    if (++journal->records == journal->cut_at)
+    uint64_t cut_at = __atomic_load_n(&journal->cut_at, __ATOMIC_SEQ_CST);
+    if (++journal->records >= cut_at && cut_at)
         __atomic_store_n(&journal->frozen, 1, __ATOMIC_SEQ_CST);
 }
 

@@ -10,7 +10,7 @@ enum operation {
     RESIZE,     /* ino, offset = new size */
     ALLOCATE,   /* ino, offset = size that it has at least */
     SYNC_BEGIN, /* ino; flag DATA_ONLY: fdatasync */
-    SYNC_END,   /* ino, offset = 0, or -1 where it failed */
+    SYNC_END,   /* ino */
     RENAME,     /* names "old\0new" */
     LINK,       /* names "old\0new" */
     UNLINK,     /* name */

@@ -11,7 +11,7 @@ from pathlib import Path
 FIRST = 4096
 _RECORD = struct.Struct("=QIIQqQQ")
 _HEADER = struct.Struct("=QQQQII")  # end, capacity, records, cut_at, frozen, busy
-_FROZEN_AT = 32
+_CUT_AT, _FROZEN_AT = 24, 32
 _WAIT_S = 10.0
 
 
@@ -68,6 +68,10 @@ class Journal:
     def frozen(self) -> bool:
         """Whether the power is off."""
         return bool(_HEADER.unpack_from(self._map)[4])
+
+    def cut_after(self, records: int) -> None:
+        """Let the power go once there are so many more records."""
+        self._map[_CUT_AT : _CUT_AT + 8] = struct.pack("=Q", self.records + records)
 
     def freeze(self) -> None:
         """Let no call take effect any more, and wait for the one that is under way."""

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class PostgresServer:
         durable: Commits wait for the disk. Off, they survive a kill but not a power cut.
         settings: More of the server's settings, by name.
         initdb: More options for ``initdb``.
+        below: Where its folder is made; None for the system's temporary folder.
 
     Attributes:
         folder: Belongs to the server's user; all it has is below.
@@ -57,8 +58,9 @@ class PostgresServer:
         durable: bool = True,
         settings: Mapping[str, str] | None = None,
         initdb: Sequence[str] = (),
+        below: Path | None = None,
     ) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="ensemble-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="ensemble-pg-", dir=below))
         self.data = self.folder / "data"
         self.environment: dict[str, str] = {}
         self._settings = {
@@ -106,15 +108,26 @@ class PostgresServer:
         """Return where ``database`` is reached."""
         return f"postgresql://{_USER}@/{database}?host={self.folder}"
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        end = time.monotonic() + _START_SECONDS
-        while not self._started(end):
+    def start(
+        self, seconds: float = _START_SECONDS, *, give_up: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            AssertionError: It did not within ``seconds``, or before ``give_up`` returned True;
+                has the end of its log.
+        """
+        end = time.monotonic() + seconds
+
+        def no_more() -> bool:
+            return time.monotonic() > end or give_up()
+
+        while not self._started(no_more):
             # After a kill, the server's children may hold its memory for a moment.
-            assert time.monotonic() < end, (self.folder / "log").read_text()[-2000:]
+            assert not no_more(), (self.folder / "log").read_text()[-2000:]
             time.sleep(0.05)
 
-    def _started(self, end: float) -> bool:
+    def _started(self, no_more: Callable[[], bool]) -> bool:
         options = [
             part for key, value in self._settings.items() for part in ("-c", f"{key}={value}")
         ]
@@ -125,8 +138,8 @@ class PostgresServer:
                 env={**os.environ, **self.environment}, **self._as,
             )  # fmt: skip
         pid_file = self.data / "postmaster.pid"
-        while self._process.poll() is None and time.monotonic() < end:
-            with contextlib.suppress(OSError, IndexError):
+        while self._process.poll() is None and not no_more():
+            with contextlib.suppress(OSError, IndexError, ValueError):
                 lines = pid_file.read_text().split("\n")
                 if int(lines[0]) == self._process.pid and lines[7].strip() == "ready":
                     return True
@@ -136,8 +149,9 @@ class PostgresServer:
     def kill(self) -> None:
         """Kill the server and all its processes at once."""
         assert self._process is not None
-        pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        pid, children = self._process.pid, []
+        if self._process.poll() is None:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         for victim in (pid, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)

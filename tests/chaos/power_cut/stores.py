@@ -1,0 +1,287 @@
+"""The two stores, on a disk that forgets."""
+
+import abc
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from ensemble.core.errors import EnsembleError
+from ensemble.eventlog import EventLog, PostgresEventLog, SqliteEventLog
+from ensemble.testkit.postgres import PostgresServer
+from tests.chaos.power_cut.lossy_disk.disk import Disk
+from tests.chaos.power_cut.verdict import Place
+
+_REPOSITORY = Path(__file__).parents[3]
+_LONGEST_S = 20.0
+_ROOM = 2 << 30
+# What was synced before the cut may still be acknowledged after it.
+_GRACE_S = 0.02
+
+
+class CannotOpenError(Exception):
+    """A store that lost power cannot be used any more."""
+
+
+def quick_folder() -> Path | None:
+    """Return where copies of a whole server cost least; None for the temporary folder.
+
+    What a disk keeps is played: the real one may as well be memory.
+    """
+    memory = Path("/dev/shm")
+    if memory.is_dir() and os.access(memory, os.W_OK):
+        free = shutil.disk_usage(memory).free
+        return memory if free > _ROOM else None
+    return None
+
+
+class Writers:
+    """Programs that append to a store, and what was acknowledged to them.
+
+    Args:
+        environment: What they have in their environment beside this process's.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**os.environ, **environment}
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._readers: list[threading.Thread] = []
+        self.acknowledged: dict[str, int] = {}
+
+    def prepare(self, where: str, places: Mapping[str, Place]) -> None:
+        """Start a writer of these streams, which waits for ``go``."""
+        streams = [f"{name}={at.batch + 1},{at.seq + 1}" for name, at in places.items()]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.power_cut.writer", where, *streams],
+            cwd=_REPOSITORY, env=self._environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        reader = threading.Thread(target=self._collect, args=(process.stdout,))
+        reader.start()
+        self._processes.append(process)
+        self._readers.append(reader)
+
+    def go(self) -> None:
+        """Let them open the store and append."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+
+    def _collect(self, lines: IO[bytes]) -> None:
+        for line in lines:
+            stream, number = line.decode().split()
+            self.acknowledged[stream] = int(number)
+
+    def run_until(self, off: Callable[[], bool]) -> None:
+        """Wait for the power to go; a writer must not end before it."""
+        end = time.monotonic() + _LONGEST_S
+        while not off() and time.monotonic() < end:
+            ended = [
+                process.returncode for process in self._processes if process.poll() is not None
+            ]
+            assert not ended or off(), f"a writer ended by itself: {ended}"
+            time.sleep(0.002)
+
+    def kill(self) -> None:
+        """Kill them all, and read what they still said."""
+        for process in self._processes:
+            process.kill()
+        for process, reader in zip(self._processes, self._readers, strict=True):
+            process.wait()
+            reader.join()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+
+class Store(abc.ABC):
+    """A log on a disk whose power can be cut.
+
+    Attributes:
+        streams: Names of the streams that are written.
+    """
+
+    disk: Disk
+    streams: tuple[str, ...]
+
+    @abc.abstractmethod
+    def write_until_cut(self, places: Mapping[str, Place], changes: int) -> dict[str, int]:
+        """Switch the power on, append, and kill everything when the power goes.
+
+        Args:
+            places: Where each stream stands.
+            changes: After how many changes to the disk the power goes; if negative, counted
+                from when the store was opened again.
+
+        Returns:
+            The last acknowledged batch of each stream that had one.
+        """
+
+    @abc.abstractmethod
+    def opened(self) -> contextlib.AbstractAsyncContextManager[EventLog]:
+        """Open a copy of what survived.
+
+        Raises:
+            CannotOpenError: It cannot be opened.
+        """
+
+    @abc.abstractmethod
+    def remove(self) -> None:
+        """Free everything."""
+
+
+class SqliteStore(Store):
+    """One file, one process, several writers in it.
+
+    Args:
+        pragma: Weakens each connection, such as ``synchronous = OFF``.
+    """
+
+    def __init__(self, *, pragma: str = "") -> None:
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="ensemble-", dir=quick_folder()))
+        self.disk = Disk(folder / "disk")
+        self.streams = tuple(f"s{number}" for number in range(6))
+        self._copy = folder / "copy"
+        self._weakened = {"POWER_CUT_PRAGMA": pragma} if pragma else {}
+
+    def write_until_cut(self, places: Mapping[str, Place], changes: int) -> dict[str, int]:
+        environment = self.disk.power_on(max(changes, 0))
+        if changes < 0:
+            self.disk.cut_after(-changes)
+        writers = Writers({**environment, **self._weakened})
+        try:
+            writers.prepare(str(self.disk.root / "log.db"), places)
+            writers.go()
+            writers.run_until(lambda: self.disk.off)
+            self.disk.cut()
+            time.sleep(_GRACE_S)
+        finally:
+            writers.kill()
+        return writers.acknowledged
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[EventLog]:
+        shutil.rmtree(self._copy, ignore_errors=True)
+        shutil.copytree(self.disk.kept, self._copy)
+        try:
+            log = await SqliteEventLog.open(self._copy / "log.db")
+        except EnsembleError as exc:
+            raise CannotOpenError(str(exc)) from exc
+        try:
+            yield log
+        finally:
+            await log.close()
+
+    def remove(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_SETTINGS = {
+    # Everything that writes does so often, and little stays in memory.
+    "shared_buffers": "1MB",
+    "max_wal_size": "4MB",
+    "min_wal_size": "2MB",
+    "bgwriter_delay": "10ms",
+    "autovacuum_naptime": "1s",
+    "autovacuum_vacuum_threshold": "5",
+    # Reads by other means than calls of libc cannot go wrong here, but the layer need not care.
+    "io_method": "sync",
+}
+
+
+class PostgresStore(Store):
+    """A server, and several processes that write to it.
+
+    Args:
+        durable: ``fsync`` of the server.
+        settings: More of the server's settings.
+        commit: ``synchronous_commit`` of the writers, where it is not the log's own.
+    """
+
+    def __init__(
+        self, *, durable: bool = True, settings: Mapping[str, str] | None = None, commit: str = ""
+    ) -> None:
+        small = ["--wal-segsize=1"]
+        self._server = PostgresServer(
+            durable=durable,
+            settings={**_SETTINGS, **(settings or {})},
+            initdb=small,
+            below=quick_folder(),
+        )
+        self.disk = Disk(self._server.folder / "disk", own_name_with_file=True)
+        self.disk.kept.rmdir()
+        self._server.data.rename(self.disk.kept)
+        self._server.data = self.disk.root
+        self._judge = PostgresServer(durable=False, initdb=small, below=quick_folder())
+        self.streams = tuple(f"p{number}" for number in range(8))
+        self._weakened = {"POWER_CUT_COMMIT": commit} if commit else {}
+
+    def write_until_cut(self, places: Mapping[str, Place], changes: int) -> dict[str, int]:
+        self._boot()
+        self._server.environment = self.disk.power_on(max(changes, 0))
+        writers = Writers(self._weakened)
+        halves = [dict(list(places.items())[start::2]) for start in (0, 1)]
+        try:
+            for half in halves:
+                writers.prepare(self._server.dsn("postgres"), half)
+            if self._start():
+                if changes < 0:
+                    self.disk.cut_after(-changes)
+                writers.go()
+                writers.run_until(lambda: self.disk.off)
+            self.disk.cut()
+            time.sleep(_GRACE_S)
+        finally:
+            writers.kill()
+            self._server.kill()
+        return writers.acknowledged
+
+    def _boot(self) -> None:
+        """Do what a machine's start does for a server: take away what only names processes.
+
+        Postgres asks for it by hand where the power went while it made these two files.
+        """
+        (self.disk.kept / "postmaster.pid").unlink(missing_ok=True)
+        for left in self._server.folder.glob(".s.PGSQL.*"):
+            left.unlink()
+
+    def _start(self) -> bool:
+        """Start the server; False if the power went before it was up."""
+        try:
+            self._server.start(give_up=lambda: self.disk.off)
+        except AssertionError:
+            if not self.disk.off:
+                raise
+            return False
+        return True
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[EventLog]:
+        self._boot()
+        judge = self._judge
+        shutil.rmtree(judge.data, ignore_errors=True)
+        subprocess.run(["cp", "-a", self.disk.kept, judge.data], check=True)
+        try:
+            await asyncio.to_thread(judge.start, 10.0)
+            log = await PostgresEventLog.open(judge.dsn("postgres"))
+        except (AssertionError, EnsembleError) as exc:
+            raise CannotOpenError(str(exc)) from exc
+        try:
+            yield log
+        finally:
+            await log.close()
+            await asyncio.to_thread(judge.kill)
+
+    def remove(self) -> None:
+        self._server.remove()
+        self._judge.remove()
