@@ -138,3 +138,20 @@ def test_another_domains_reason_is_not_ours() -> None:
 
 def test_other_rpc_errors_are_internal() -> None:
     assert from_rpc_error(grpc.RpcError()).reason == "INTERNAL"
+
+
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [
+        (grpc.StatusCode.INTERNAL, "Internal error from Core"),
+        (grpc.StatusCode.UNKNOWN, "Stream removed (sendmsg: Broken pipe (32))"),
+    ],
+)
+def test_a_connection_that_breaks_is_a_peer_to_try_again(
+    code: grpc.StatusCode, details: str
+) -> None:
+    metadata = grpc.aio.Metadata()
+    error = from_rpc_error(grpc.aio.AioRpcError(code, metadata, metadata, details=details))
+    assert isinstance(error, ServiceUnavailableError)
+    assert error.retryable
+    assert error.message == ServiceUnavailableError.public_message
