@@ -223,13 +223,30 @@ class SqliteFile:
             raise
 
 
+def _make_folder(folder: Path) -> None:
+    """Make sure that there is a folder, and that a power cut does not take its name away.
+
+    SQLite syncs the folder of its files, but nobody syncs where that folder itself is named.
+    """
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in absent or [folder]:
+        # A parent that may not be read cannot be synced; nor was anything made in it.
+        with contextlib.suppress(PermissionError):
+            fd = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+
+
 class _Lock:
     """A lock file beside the database, released by the kernel when its holder dies."""
 
     def __init__(self, path: Path) -> None:
         name = path.with_name(path.name + ".lock")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(path.parent)
             self._fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             raise translate(exc, path) from exc
