@@ -170,3 +170,52 @@ async def test_a_write_behind_its_back_makes_it_read_the_record_again(rig) -> No
         await back.say("again")
         await back.until("response_done", 3)
     assert [event.sequence for event in back.record] == list(range(1, len(back.record) + 1))
+
+
+async def fire(rig, name: str, session_id: str) -> None:  # type: ignore[no-untyped-def]
+    known = {"session_id": session_id, "principal": "ada"}
+    await rig.peers.world.change("timer", name, status="fired", label="Done.", **known)
+
+
+async def test_what_falls_due_is_told_once_where_it_was_asked_for(rig) -> None:
+    async with another(rig) as second:
+        await eventually(lambda: rig.peers.world.watches >= 4)
+        async with rig.client("ada") as here, second.client("ada") as there:
+            await here.until("started")
+            await there.until("started")
+            for number in range(5):
+                await fire(rig, f"here{number}", here.session_id)
+                await fire(rig, f"there{number}", there.session_id)
+            await here.until("notice", 5)
+            await there.until("notice", 5)
+            await asyncio.sleep(0.5)
+            told = [[n.subject_id for n in client.of("notice")] for client in (here, there)]
+    assert told == [[f"{where}{number}" for number in range(5)] for where in ("here", "there")]
+
+
+async def test_what_falls_due_for_a_session_nobody_attends_is_told_elsewhere(rig) -> None:
+    async with another(rig) as second:
+        await eventually(lambda: rig.peers.world.watches >= 4)
+        async with rig.client("ada") as gone:
+            await gone.until("started")
+        async with second.client("ada") as there:
+            await there.until("started")
+            await fire(rig, "t1", gone.session_id)
+            await fire(rig, "t2", "ses_nobodys")
+            await there.until("notice", 2)
+            await asyncio.sleep(0.5)
+            assert [n.subject_id for n in there.of("notice")] == ["t1", "t2"]
+
+
+async def test_a_firing_outlives_the_one_that_was_to_tell_it(rig) -> None:
+    async with another(rig) as second:
+        await eventually(lambda: rig.peers.world.watches >= 4)
+        async with rig.client("ada") as gone:
+            await gone.until("started")
+        freeze(rig)
+        for task in rig.service._notices._tasks:
+            task.cancel()
+        async with second.client("ada") as there:
+            await there.until("started")
+            await fire(rig, "t1", gone.session_id)
+            await there.until("notice")

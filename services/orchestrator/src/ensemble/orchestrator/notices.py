@@ -149,6 +149,8 @@ class Notices:
                 await self._tell_all(hearers, notice, (told, place))
             else:
                 await self._log.append((told, place), fence=self._membership.fence)
+                # Whoever's session the person comes back to may tell it.
+                await self._membership.release([key])
         return True
 
     async def _told_elsewhere(self, key: StreamKey, asked: str) -> bool:
