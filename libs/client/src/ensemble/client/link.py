@@ -60,10 +60,10 @@ class Link:
             EnsembleError: The gateway cannot be reached or refuses.
         """
         stub = gateway_service_pb2_grpc.GatewayServiceStub(self._channel)
-        call = stub.Converse(self._requests(start), metadata=self._metadata)
-        self._scope = stream(call)
+        self._call = stub.Converse(self._requests(start), metadata=self._metadata)
+        self._scope = stream(self._call)
         await self._scope.__aenter__()
-        self._events = aiter(watch(call, timeout=_SILENCE))
+        self._events = watch(self._call, timeout=_SILENCE)
         try:
             first = await self.next()
             if first is None or first.WhichOneof("event") != "started":
@@ -88,12 +88,19 @@ class Link:
         return None
 
     async def send(self, event: ClientEvent) -> None:
-        """Send ``event``; waits while 64 are on their way. Once closed, it goes nowhere."""
-        while len(self._waiting) >= _QUEUE and not self._over:
+        """Send ``event``; waits while 64 are on their way. Once lost, it goes nowhere."""
+        while len(self._waiting) >= _QUEUE and not self._is_over():
             self._room.clear()
-            await self._room.wait()
-        self._waiting.append(event)
-        self._news.set()
+            # Nobody tells a sender that the stream is lost: it looks for itself.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_INTERVAL):
+                    await self._room.wait()
+        if not self._is_over():
+            self._waiting.append(event)
+            self._news.set()
+
+    def _is_over(self) -> bool:
+        return self._over or self._call.done()
 
     def finish(self) -> None:
         """Half-close after what was sent."""
@@ -105,6 +112,9 @@ class Link:
         self._over = True
         self._room.set()
         await self._scope.__aexit__(None, None, None)
+        with contextlib.suppress(RuntimeError):
+            # Somebody else may wait for the next event: that wait ends with the call.
+            await self._events.aclose()
 
     async def _requests(
         self, start: session_events_pb2.SessionStart

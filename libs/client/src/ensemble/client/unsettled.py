@@ -69,6 +69,10 @@ class Unsettled:
         """Forget the result of a tool whose end is in the record."""
         self._forget(lambda kept: kept.call_id == call_id)
 
+    def settle_tools(self) -> None:
+        """Forget the results of all tools: the answer that asked for them is over."""
+        self._forget(lambda kept: bool(kept.call_id))
+
     def _forget(self, safe: Callable[[_Kept], bool]) -> None:
         self._kept = deque(kept for kept in self._kept if not safe(kept))
         self._room.set()

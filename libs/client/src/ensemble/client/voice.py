@@ -3,12 +3,14 @@
 import asyncio
 import io
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ensemble.client.answers import Answer, AnswerBuilder
 from ensemble.client.client import EnsembleClient
-from ensemble.client.conversation import Conversation, raise_failed
+from ensemble.client.conversation import Conversation, Gap
+from ensemble.client.failures import raise_failed
 from ensemble.core.errors import (
     DeadlineExceededError,
     EnsembleError,
@@ -90,7 +92,13 @@ def read_wav(data: bytes) -> Recording:
 
 
 async def talk(
-    client: EnsembleClient, recording: Recording, *, session_id: str = "", real_time: bool = False
+    client: EnsembleClient,
+    recording: Recording,
+    *,
+    session_id: str = "",
+    real_time: bool = False,
+    on_lost: Callable[[EnsembleError], None] | None = None,
+    on_gap: Callable[[Gap], None] | None = None,
 ) -> SpokenAnswer:
     """Say ``recording`` and return the spoken answer.
 
@@ -99,6 +107,7 @@ async def talk(
         recording: What to say.
         session_id: Session to join; empty makes one.
         real_time: Feed the audio at the speed at which it was spoken.
+        on_lost, on_gap: See ``EnsembleClient.converse``.
 
     Raises:
         EnsembleError: The turn failed, or nobody spoke in the recording.
@@ -115,7 +124,9 @@ async def talk(
             channel_count=1,
         ),
     )
-    async with client.converse(session_id=session_id, config=config) as conversation:
+    async with client.converse(
+        session_id=session_id, config=config, on_lost=on_lost, on_gap=on_gap
+    ) as conversation:
         heard = asyncio.Event()
         trouble: list[EnsembleError] = []
         feeding = asyncio.create_task(_feed(conversation, recording, real_time))

@@ -1,0 +1,48 @@
+"""How far the audio of the answer under way has come, and how far it was heard."""
+
+from ensemble.v1 import session_events_pb2
+
+AudioDelta = session_events_pb2.ResponseAudioDelta
+PlaybackReport = session_events_pb2.PlaybackReport
+
+_SAMPLE_BYTES = 2
+
+
+class Playback:
+    """Keeps audio whole across a loss: no sample is missing, none comes twice.
+
+    A server that is told how far a person had heard sends from there again; part of that may
+    have come already and wait to be played.
+    """
+
+    def __init__(self) -> None:
+        self._response_id = ""
+        self._received = 0
+        self._report: PlaybackReport | None = None
+
+    def take(self, delta: AudioDelta) -> bool:
+        """Cut off what came before; False when nothing is left."""
+        if delta.response_id != self._response_id:
+            self._response_id, self._received = delta.response_id, 0
+        known = max(self._received - delta.offset_samples, 0)
+        samples = len(delta.pcm) // _SAMPLE_BYTES
+        if known:
+            if known >= samples:
+                return False
+            delta.pcm = delta.pcm[known * _SAMPLE_BYTES :]
+            delta.offset_samples += known
+        self._received = delta.offset_samples + samples - known
+        return True
+
+    def report(self, report: PlaybackReport) -> None:
+        """Take note of what was heard."""
+        self._report = report
+
+    def done(self) -> None:
+        """The answer is over."""
+        self._report = None
+        self._response_id = ""
+
+    def heard(self) -> PlaybackReport | None:
+        """Return what to say was heard when the stream is taken up again; None if nobody does."""
+        return self._report
