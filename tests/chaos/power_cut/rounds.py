@@ -5,13 +5,15 @@ import random
 import time
 from dataclasses import dataclass, field
 
+from ensemble.core.errors import EnsembleError
 from tests.chaos.power_cut.lossy_disk.image import Dice
 from tests.chaos.power_cut.stores import CannotOpenError, Store
 from tests.chaos.power_cut.verdict import Place, Verdict, judge
 
 _CHANCES = (0.0, 0.02, 0.3, 0.7, 0.98)
 # Changes to the disk until the power goes: while a store is made or recovers, and later on.
-_EARLY, _LATE = (1, 3000), (20, 4000)
+_EARLY, _LATE, _CONTROL = (1, 3000), (20, 4000), (800, 4000)
+_EARLY_SHARE = 0.3
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class Report:
         dropped: Writes and changes of names that were not synced when the power went.
         lost: Acknowledged batches that were gone.
         wrong: All that must not be, each with the cut after which it was found.
+        places: Where each stream stands in the end.
     """
 
     store: str
@@ -35,6 +38,7 @@ class Report:
     dropped: int = 0
     lost: int = 0
     wrong: list[str] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -47,26 +51,27 @@ class Report:
 
 
 async def cut_power(
-    store: Store, *, cuts: int, seed: int, recovery: float = 0.3, until_wrong: bool = False
+    store: Store, *, cuts: int, seed: int, until_wrong: bool = False, after: Report | None = None
 ) -> Report:
     """Cut the power of a store ``cuts`` times, each time on what the cut before left.
 
     Args:
-        recovery: Share of the cuts that may fall while the store is made or recovers.
-        until_wrong: End with the first cut after which something is wrong.
+        until_wrong: End with the first cut after which something is wrong; no cut falls so
+            early that nothing was acknowledged.
+        after: What was done to the store before, where it is not new.
     """
     dice, began = random.Random(seed), time.monotonic()
     report = Report(type(store).__name__, seed)
-    places = {stream: Place() for stream in store.streams}
+    places = after.places if after else {stream: Place() for stream in store.streams}
     while report.cuts < cuts and not (report.wrong and until_wrong):
-        early = dice.random() < recovery
-        shortest, longest = _EARLY if early else _LATE
+        early = not until_wrong and dice.random() < _EARLY_SHARE
+        shortest, longest = _EARLY if early else _CONTROL if until_wrong else _LATE
         changes = round(math.exp(dice.uniform(math.log(shortest), math.log(longest))))
         # Sectors of both sizes, from nothing to nearly everything.
         surviving = Dice(
             random.Random(dice.random()), dice.choice(_CHANCES), dice.choice((512, 4096))
         )
-        acknowledged = store.write_until_cut(places, changes if early else -changes)
+        acknowledged = store.write_until_cut(places, changes, early=early)
         report.cuts += 1
         report.dropped += store.disk.settle(surviving)
         last = {name: acknowledged.get(name, at.batch) for name, at in places.items()}
@@ -78,6 +83,7 @@ async def cut_power(
         )
         report.wrong += [f"cut {report.cuts}: {text}" for text in verdict.wrong]
         places = verdict.places or places
+    report.places = places
     report.seconds = time.monotonic() - began
     return report
 
@@ -86,5 +92,5 @@ async def _judge(store: Store, acknowledged: dict[str, int]) -> Verdict:
     try:
         async with store.opened() as log:
             return await judge(log, acknowledged)
-    except CannotOpenError as exc:
-        return Verdict([f"it cannot be opened: {exc}"], sum(acknowledged.values()))
+    except (CannotOpenError, EnsembleError) as exc:
+        return Verdict([f"it cannot be opened, or read: {exc}"], sum(acknowledged.values()))

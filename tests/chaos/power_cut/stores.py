@@ -2,7 +2,9 @@
 
 import abc
 import asyncio
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -115,13 +117,15 @@ class Store(abc.ABC):
     streams: tuple[str, ...]
 
     @abc.abstractmethod
-    def write_until_cut(self, places: Mapping[str, Place], changes: int) -> dict[str, int]:
+    def write_until_cut(
+        self, places: Mapping[str, Place], changes: int, *, early: bool
+    ) -> dict[str, int]:
         """Switch the power on, append, and kill everything when the power goes.
 
         Args:
             places: Where each stream stands.
-            changes: After how many changes to the disk the power goes; if negative, counted
-                from when the store was opened again.
+            changes: After how many changes to the disk the power goes.
+            early: They are counted from the start of the server, not from when it is up.
 
         Returns:
             The last acknowledged batch of each stream that had one.
@@ -144,23 +148,25 @@ class SqliteStore(Store):
     """One file, one process, several writers in it.
 
     Args:
+        file: Where it is on the disk.
         pragma: Weakens each connection, such as ``synchronous = OFF``.
     """
 
-    def __init__(self, *, pragma: str = "") -> None:
+    def __init__(self, *, file: str = "log.db", pragma: str = "") -> None:
         folder = self._folder = Path(tempfile.mkdtemp(prefix="ensemble-", dir=quick_folder()))
         self.disk = Disk(folder / "disk")
+        self._file = file
         self.streams = tuple(f"s{number}" for number in range(6))
         self._copy = folder / "copy"
         self._weakened = {"POWER_CUT_PRAGMA": pragma} if pragma else {}
 
-    def write_until_cut(self, places: Mapping[str, Place], changes: int) -> dict[str, int]:
-        environment = self.disk.power_on(max(changes, 0))
-        if changes < 0:
-            self.disk.cut_after(-changes)
+    def write_until_cut(
+        self, places: Mapping[str, Place], changes: int, *, early: bool
+    ) -> dict[str, int]:
+        environment = self.disk.power_on(changes)  # there is no server: both are the same
         writers = Writers({**environment, **self._weakened})
         try:
-            writers.prepare(str(self.disk.root / "log.db"), places)
+            writers.prepare(str(self.disk.root / self._file), places)
             writers.go()
             writers.run_until(lambda: self.disk.off)
             self.disk.cut()
@@ -174,7 +180,7 @@ class SqliteStore(Store):
         shutil.rmtree(self._copy, ignore_errors=True)
         shutil.copytree(self.disk.kept, self._copy)
         try:
-            log = await SqliteEventLog.open(self._copy / "log.db")
+            log = await SqliteEventLog.open(self._copy / self._file)
         except EnsembleError as exc:
             raise CannotOpenError(str(exc)) from exc
         try:
@@ -199,6 +205,26 @@ _SETTINGS = {
 }
 
 
+class _Judge(PostgresServer):
+    """Opens copies of what survived."""
+
+    def panicked(self) -> bool:
+        """Whether a start since the last ``forget`` found data that are of no use."""
+        return b"PANIC" in (self.folder / "log").read_bytes()
+
+    def forget(self) -> None:
+        """Put away the copy that was opened last."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        (self.folder / "log").unlink(missing_ok=True)
+
+
+@functools.cache
+def _judge() -> _Judge:
+    judge = _Judge(durable=False, below=quick_folder())
+    atexit.register(judge.remove)
+    return judge
+
+
 class PostgresStore(Store):
     """A server, and several processes that write to it.
 
@@ -209,7 +235,11 @@ class PostgresStore(Store):
     """
 
     def __init__(
-        self, *, durable: bool = True, settings: Mapping[str, str] | None = None, commit: str = ""
+        self,
+        *,
+        durable: bool = True,
+        settings: Mapping[str, str] | None = None,
+        commit: str = "",
     ) -> None:
         small = ["--wal-segsize=1"]
         self._server = PostgresServer(
@@ -222,21 +252,23 @@ class PostgresStore(Store):
         self.disk.kept.rmdir()
         self._server.data.rename(self.disk.kept)
         self._server.data = self.disk.root
-        self._judge = PostgresServer(durable=False, initdb=small, below=quick_folder())
+        self._judge = _judge()
         self.streams = tuple(f"p{number}" for number in range(8))
         self._weakened = {"POWER_CUT_COMMIT": commit} if commit else {}
 
-    def write_until_cut(self, places: Mapping[str, Place], changes: int) -> dict[str, int]:
+    def write_until_cut(
+        self, places: Mapping[str, Place], changes: int, *, early: bool
+    ) -> dict[str, int]:
         self._boot()
-        self._server.environment = self.disk.power_on(max(changes, 0))
+        self._server.environment = self.disk.power_on(changes if early else 0)
         writers = Writers(self._weakened)
         halves = [dict(list(places.items())[start::2]) for start in (0, 1)]
         try:
             for half in halves:
                 writers.prepare(self._server.dsn("postgres"), half)
             if self._start():
-                if changes < 0:
-                    self.disk.cut_after(-changes)
+                if not early:
+                    self.disk.cut_after(changes)
                 writers.go()
                 writers.run_until(lambda: self.disk.off)
             self.disk.cut()
@@ -269,10 +301,10 @@ class PostgresStore(Store):
     async def opened(self) -> AsyncIterator[EventLog]:
         self._boot()
         judge = self._judge
-        shutil.rmtree(judge.data, ignore_errors=True)
+        judge.forget()
         subprocess.run(["cp", "-a", self.disk.kept, judge.data], check=True)
         try:
-            await asyncio.to_thread(judge.start, 10.0)
+            await asyncio.to_thread(judge.start, give_up=judge.panicked)
             log = await PostgresEventLog.open(judge.dsn("postgres"))
         except (AssertionError, EnsembleError) as exc:
             raise CannotOpenError(str(exc)) from exc
@@ -284,4 +316,3 @@ class PostgresStore(Store):
 
     def remove(self) -> None:
         self._server.remove()
-        self._judge.remove()

@@ -67,8 +67,26 @@ async def test_postgres_that_answers_before_it_syncs_is_found_out(keep: Keep) ->
     assert all("are lost" in text for text in report.wrong), report
 
 
-async def _control(store: Store) -> Report:
-    return await cut_power(store, cuts=_CONTROL_CUTS, seed=SEED, recovery=0, until_wrong=True)
+async def test_a_disk_that_only_says_it_synced_a_checkpoint_of_sqlite_is_found_out(
+    keep: Keep,
+) -> None:
+    store = keep(SqliteStore())
+    before = await cut_power(store, cuts=1, seed=SEED)
+    store.disk.lies_about = "log.db"  # its -wal is synced
+    _is_found_out(await _control(store, before))
+
+
+async def test_a_disk_that_only_says_it_synced_a_checkpoint_of_postgres_is_found_out(
+    keep: Keep,
+) -> None:
+    store = keep(await asyncio.to_thread(PostgresStore))
+    before = await cut_power(store, cuts=1, seed=SEED)
+    store.disk.lies_about = "base/*"  # pg_wal is synced
+    _is_found_out(await _control(store, before))
+
+
+async def _control(store: Store, before: Report | None = None) -> Report:
+    return await cut_power(store, cuts=_CONTROL_CUTS, seed=SEED, until_wrong=True, after=before)
 
 
 def _all_is_there(report: Report) -> None:

@@ -23,6 +23,8 @@ class Disk:
     Attributes:
         root: The store's folder; only there while the power is on.
         kept: What survived the last cut; may be filled before the power is first on.
+        lies_about: Pattern of names below the root; syncs of such files only seem to work,
+            from when the power is on again.
     """
 
     def __init__(self, folder: Path, *, own_name_with_file: bool = False) -> None:
@@ -31,6 +33,7 @@ class Disk:
         self.kept.mkdir(mode=0o700, parents=True)
         self._journal_path = folder / "journal"
         self._own_name_with_file = own_name_with_file
+        self.lies_about = ""
         self._journal: Journal | None = None
         self._image: Image | None = None
 
@@ -50,7 +53,9 @@ class Disk:
                 below = str(path.relative_to(self.root))
                 original = self.kept / below if name in files else None
                 nodes[below] = (path.stat().st_ino, original)
-        self._image = Image(nodes, own_name_with_file=self._own_name_with_file)
+        self._image = Image(
+            nodes, own_name_with_file=self._own_name_with_file, lies_about=self.lies_about
+        )
         self._journal_path.unlink(missing_ok=True)
         create_journal(self._journal_path, _CAPACITY, cut_at)
         self._journal = Journal(self._journal_path)

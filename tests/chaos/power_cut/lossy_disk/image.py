@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from tests.chaos.power_cut.lossy_disk.journal import DATA_ONLY, DURABLE, OPAQUE, Operation, Record
@@ -150,11 +151,17 @@ class Image:
         nodes: Path below the root and inode of everything there was at first, the root ("")
             included, and where its durable content lies.
         own_name_with_file: An ``fsync`` of a file keeps the names it was given.
+        lies_about: Pattern of names; syncs of such files do nothing.
     """
 
     def __init__(
-        self, nodes: dict[str, tuple[int, Path | None]], *, own_name_with_file: bool
+        self,
+        nodes: dict[str, tuple[int, Path | None]],
+        *,
+        own_name_with_file: bool,
+        lies_about: str = "",
     ) -> None:
+        self._lies_about = lies_about
         self._own_name_with_file = own_name_with_file
         self._by_ino: dict[int, Node] = {}
         self.live: dict[str, Node] = {}
@@ -224,6 +231,10 @@ class Image:
         self._pending.append(change)
 
     def _synced(self, node: Node, began: int, *, data_only: bool) -> None:
+        if self._lies_about and any(
+            other is node and fnmatch(name, self._lies_about) for name, other in self.live.items()
+        ):
+            return
         if isinstance(node, File):
             node.sync(began)
             if self._own_name_with_file and not data_only:
