@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tests.chaos.person import Person
 from tests.chaos.record import PHASES
@@ -26,6 +26,8 @@ class Killer:
         people: Who talks to it; what they see tells the phase.
         rng: Chooses.
         pause_s: Seconds between two kills, at least and at most.
+        victims: What is killed, and how often beside the others.
+        phases: Which phases are aimed at.
     """
 
     def __init__(
@@ -34,12 +36,16 @@ class Killer:
         people: Sequence[Person],
         rng: random.Random,
         *,
-        pause_s: tuple[float, float] = (1.5, 3.0),
+        pause_s: tuple[float, float] = (1.0, 2.0),
+        victims: Mapping[str, int] = VICTIMS,
+        phases: Sequence[str] = PHASES,
     ) -> None:
         self._stack = stack
         self._people = people
         self._rng = rng
         self._pause = pause_s
+        self._victims = victims
+        self._phases = phases
         self._news = asyncio.Event()
 
     def changed(self) -> None:
@@ -50,21 +56,21 @@ class Killer:
         """Kill so often, or until ``stop``."""
         while len(self._stack.kills) < kills and not stop.is_set():
             await asyncio.sleep(self._rng.uniform(*self._pause))
-            victim = self._rng.choices(list(VICTIMS), weights=list(VICTIMS.values()))[0]
+            victim = self._rng.choices(list(self._victims), weights=list(self._victims.values()))[0]
             labels = [n for n, node in self._stack.nodes.items() if node.service == victim]
             label = self._rng.choice(labels)
-            person = await self._in_phase(self._phase())
+            person = await self.in_phase(self._phase())
             phase = person.phase if person else self._rng.choice(self._people).phase
             await self._stack.kill(label, phase, person.record.client if person else "")
 
     def _phase(self) -> str:
         """Choose a phase, most often the one that was hit least."""
         if self._rng.random() < 0.3:
-            return self._rng.choice(PHASES)
+            return self._rng.choice(self._phases)
         hit = Counter(kill.phase for kill in self._stack.kills)
-        return min(PHASES, key=lambda phase: hit[phase])
+        return min(self._phases, key=lambda phase: hit[phase])
 
-    async def _in_phase(self, phase: str) -> Person | None:
+    async def in_phase(self, phase: str) -> Person | None:
         """Wait until somebody has come to ``phase``, and a little longer."""
         later = self._rng.uniform(0.0, _LATER_S[phase])
         end = time.monotonic() + _PHASE_WAIT_S

@@ -18,12 +18,12 @@ def silences(kills: Sequence[Kill], records: Sequence[Record]) -> list[float]:
 
     A break belongs to a kill when the loudspeaker ran dry within five seconds after it.
     """
-    heard = []
-    for record in records:
-        for silence in record.silences:
-            if any(0 <= silence.began - kill.at < _SOON_S for kill in kills):
-                heard.append(silence.seconds)
-    return sorted(heard)
+    return sorted(
+        silence.seconds
+        for record in records
+        for silence in record.silences
+        if any(0 <= silence.began - kill.at < _SOON_S for kill in kills)
+    )
 
 
 def takeover(

@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +78,7 @@ class Crowd:
         if self.killer is not None:
             self.killer.changed()
 
-    def aim(self, **options: tuple[float, float]) -> Killer:
+    def aim(self, **options: Any) -> Killer:
         """Return a killer that sees what these people see."""
         rng = random.Random(f"{self.seed} killer")
         self.killer = Killer(self.stack, self.people, rng, **options)
@@ -104,8 +104,11 @@ class Crowd:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def judge(self) -> Outcome:
-        """Return what came of it; the stack must run."""
+    async def judge(self, passing: Collection[str] = ()) -> Outcome:
+        """Return what came of it; the stack must run.
+
+        Errors that were raised to a person are faults, but for those with a reason in ``passing``.
+        """
         await self.stack.serving()
         outcome = Outcome(self.stack.name, self.seed, kills=self.stack.kills)
         journal = entries(self.stack.journal)
@@ -114,14 +117,24 @@ class Crowd:
                 outcome.records.append(person.record)
                 outcome.add(check(person.record, journal))
                 outcome.faults += await check_log(client, person.record)
+                outcome.faults += [
+                    f"{person.record.client}: {reason} was raised to the person"
+                    for reason in person.record.failures
+                    if reason not in passing
+                ]
         return outcome
 
 
-async def crash(stack: Stack, seed: str, *, kills: int, texts: int = 2, voices: int = 2) -> Outcome:
-    """Let people talk to ``stack`` while its processes are killed; judge what they saw."""
+async def crash(
+    stack: Stack, seed: str, *, kills: int, texts: int = 2, voices: int = 2, **options: Any
+) -> Outcome:
+    """Let people talk to ``stack`` while its processes are killed; judge what they saw.
+
+    ``options`` are those of ``Killer``.
+    """
     began = time.monotonic()
     crowd = Crowd(stack, seed, texts=texts, voices=voices)
-    killer = crowd.aim()
+    killer = crowd.aim(**options)
     async with crowd.talking():
         await killer.run(kills, crowd.stop)
         # The last one is to heal as well.

@@ -75,12 +75,11 @@ async def test_a_disk_that_is_full_for_a_while(
                     await asyncio.sleep(2.0)
                     disk.free(child.pid)
                 await asyncio.sleep(3.0)
-            outcome = await crowd.judge()
+            outcome = await crowd.judge(PASSING)
     failures = {reason for record in outcome.records for reason in record.failures}
     show(outcome, disk=disk.how, failures=failures)
     assert outcome.faults == []
     assert "STORAGE_FULL" in failures
-    assert failures <= PASSING
     assert outcome.answered
 
 
@@ -101,13 +100,12 @@ async def test_postgres_is_killed_and_restarted(
                         await asyncio.sleep(pause)
                         await asyncio.to_thread(server.start)
                     await asyncio.sleep(3.0)
-                outcome = await crowd.judge()
+                outcome = await crowd.judge(PASSING)
     finally:
         server.remove()
     failures = {reason for record in outcome.records for reason in record.failures}
     show(outcome, failures=failures)
     assert outcome.faults == []
-    assert failures <= PASSING
     assert outcome.answered
 
 

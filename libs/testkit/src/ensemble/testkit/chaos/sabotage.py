@@ -1,37 +1,103 @@
 """Ways to break the promises on purpose, so that the suite can be seen to notice.
 
-Each is put into a process of a stack, or into the clients, by the entry point of the tests; no
+Each is put into the processes of a stack, or into the clients, by the entry point of the tests; no
 switch for any of them exists in what is shipped.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ensemble.orchestrator import record
+from ensemble.client.conversation import Conversation
+from ensemble.core.errors import FencedOffError
+from ensemble.eventlog import Append, PostgresEventLog, SqliteEventLog, StreamKey
+from ensemble.eventlog.stream_state import StreamState
+from ensemble.orchestrator.membership import Membership
+from ensemble.v1 import session_events_pb2
+
+_EARLY_S = 0.2
+_OVERLAP = 5
 
 
 def send_before_commit() -> None:
-    """Have the orchestrator show events to the client a moment before they are durable."""
-    recorder: Any = record.Recorder
-    commit = recorder._commit
+    """Have the log say that a session's events are durable some time before they are."""
+    for log in (SqliteEventLog, PostgresEventLog):
+        _hurry(log)
 
-    async def early(self: Any, batch: list[Any]) -> None:
-        on_committed = self._on_committed
-        seq = on_committed.__self__.conversation.session.last_sequence
-        for pending in batch:
-            seq += 1
-            on_committed(record._place(pending.event, self._key.name, seq))
-        await asyncio.sleep(0.1)
-        self._on_committed = lambda event: None
+
+def _hurry(log: Any) -> None:
+    append = log.append
+    under_way: dict[StreamKey, asyncio.Task[None]] = {}
+
+    async def early(self: Any, batch: Sequence[Append], *, fence: int = 0) -> list[int]:
+        first = batch[0]
+        if first.stream.kind != "session" or not first.expected_seq:
+            done: list[int] = await append(self, batch, fence=fence)
+            return done
+        before = under_way.get(first.stream)
+
+        async def later() -> None:
+            if before is not None:
+                await before
+            await asyncio.sleep(_EARLY_S)
+            await append(self, batch, fence=fence)
+
+        under_way[first.stream] = asyncio.create_task(later())
+        seqs, seq = [], first.expected_seq
+        for item in batch:
+            seq += item.stream == first.stream
+            seqs.append(seq if item.stream == first.stream else 0)
+        return seqs
+
+    log.append = early
+
+
+def no_fencing() -> None:
+    """Let an orchestrator that was taken for dead write on, and not hear of it."""
+    state: Any = StreamState
+    member: Any = Membership
+    take, beat = state.take, member._beat
+
+    def anybody(self: Any, item: Append, now: int, fence: int) -> Any:
+        if item.expected_seq:
+            item = replace(item, expected_seq=None)
+        return take(self, item, now, self.fence)
+
+    async def deaf(self: Any) -> None:
         try:
-            await commit(self, batch)
-        finally:
-            self._on_committed = on_committed
+            await beat(self)
+        except FencedOffError:
+            return
 
-    recorder._commit = early
+    state.take, member._beat = anybody, deaf
 
 
 SABOTAGES: dict[str, Callable[[], None]] = {
     "send-before-commit": send_before_commit,
+    "no-fencing": no_fencing,
 }
+"""What is broken in the processes of a stack, by the name in ``CHAOS_SABOTAGE``."""
+
+
+class Forgetful(Conversation):
+    """A client that asks for more than it missed.
+
+    Attributes:
+        dedupes: It still drops what it has shown, as it should.
+    """
+
+    dedupes = True
+
+    def _resumption(self) -> session_events_pb2.SessionStart:
+        start = super()._resumption()
+        start.resume_from_sequence = max(0, start.resume_from_sequence - _OVERLAP)
+        if not self.dedupes:
+            self.last_sequence = start.resume_from_sequence
+        return start
+
+
+class Gullible(Forgetful):
+    """The same client, which shows whatever comes."""
+
+    dedupes = False
