@@ -16,6 +16,7 @@ from ensemble.eventlog.ownership import Instance, Ownership, Peer
 from ensemble.eventlog.postgres_event_log import PostgresEventLog
 from ensemble.eventlog.sqlite_event_log import SqliteEventLog
 from ensemble.eventlog.stored_event_log import Dropped, StoredEventLog
+from ensemble.eventlog.upcasters import Upcasters
 
 __all__ = [
     "Append",
@@ -35,6 +36,7 @@ __all__ = [
     "SqliteEventLog",
     "StoredEventLog",
     "StreamKey",
+    "Upcasters",
     "backup",
     "restore",
 ]

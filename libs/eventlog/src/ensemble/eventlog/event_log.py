@@ -193,7 +193,12 @@ class EventLog(abc.ABC):
 
     @abc.abstractmethod
     async def read(self, stream: StreamKey, after: int = 0, limit: int = 256) -> list[Event]:
-        """Return up to ``limit`` events with ``seq`` > ``after``, in order."""
+        """Return up to ``limit`` events with ``seq`` > ``after``, in order, in the newest
+        versions of their types (``ensemble.eventlog.upcasters``).
+
+        Raises:
+            EventTooNewError: One of them is of a version that this program does not know.
+        """
 
     @abc.abstractmethod
     def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:

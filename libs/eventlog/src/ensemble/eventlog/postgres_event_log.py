@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final, Self
 
 from ensemble.core.errors import StorageCorruptError
@@ -31,6 +32,7 @@ from ensemble.eventlog.stored_event_log import (
     StoredEventLog,
     WholeLog,
 )
+from ensemble.eventlog.upcasters import Upcasters
 
 _PAGE: Final = 1000
 
@@ -56,23 +58,40 @@ class PostgresEventLog(StoredEventLog):
         ownership: Who holds which stream of this log.
     """
 
-    def __init__(self, database: Database, *, queue_limit: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        queue_limit: int,
+        clock: Callable[[], int] = time.time_ns,
+        upcasters: Upcasters | None = None,
+    ) -> None:
         self._database = database
-        self._followers = Followers(self.read)
+        self._upcasters = upcasters or Upcasters()
+        self._followers = Followers(self._read)
         self._writer = PostgresWriter(
-            database, on_done=self._followers.publish, queue_limit=queue_limit
+            database, on_done=self._followers.publish, queue_limit=queue_limit, clock=clock
         )
         self._listener = PostgresListener(database, self._followers, lambda: self._writer.pid)
         self._closed = False
         self.ownership = PostgresOwnership(database)
 
     @classmethod
-    async def open(cls, dsn: str, *, queue_limit: int = 4096) -> Self:
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        queue_limit: int = 4096,
+        clock: Callable[[], int] = time.time_ns,
+        upcasters: Upcasters | None = None,
+    ) -> Self:
         """Open the database, making its tables or bringing them to the newest version.
 
         Args:
             dsn: ``postgresql://user:password@host/database``.
             queue_limit: Appends that may wait for the writer; more wait in their callers.
+            clock: Returns nanoseconds since the epoch.
+            upcasters: For events of earlier versions, which are read as if of the newest.
 
         Raises:
             StorageCorruptError: The database was written by a newer version.
@@ -86,7 +105,7 @@ class PostgresEventLog(StoredEventLog):
         except BaseException:
             await database.close()
             raise
-        return cls(database, queue_limit=queue_limit)
+        return cls(database, queue_limit=queue_limit, clock=clock, upcasters=upcasters)
 
     @property
     def commits(self) -> int:
@@ -106,6 +125,9 @@ class PostgresEventLog(StoredEventLog):
         Raises:
             StorageCorruptError: An event was changed, or one is missing.
         """
+        return self._upcasters.all(await self._read(stream, after, limit))
+
+    async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
         rows = await self._database.fetch(
             queries.READ, stream.kind, stream.name, after, limit + (after > 0)
         )
@@ -124,7 +146,7 @@ class PostgresEventLog(StoredEventLog):
     async def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:
         """See ``EventLog.tail``."""
         async for event in self._followers.follow(stream, after):
-            yield event
+            yield self._upcasters.raised(event)
 
     async def head(self, stream: StreamKey) -> Head | None:
         """See ``EventLog.head``."""

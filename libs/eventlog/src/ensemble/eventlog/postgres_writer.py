@@ -59,6 +59,7 @@ class PostgresWriter:
         database: Where to write.
         on_done: Called with the events of a commit, also when their callers no longer wait.
         queue_limit: Batches that may wait; ``submit`` waits while there are as many.
+        clock: Returns nanoseconds since the epoch.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class PostgresWriter:
         *,
         on_done: Callable[[Sequence[Event]], None],
         queue_limit: int,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._database = database
+        self._clock = clock
         self._on_done = on_done
         self._slots = asyncio.Semaphore(queue_limit)
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
@@ -100,7 +103,7 @@ class PostgresWriter:
             self._slots.release()
             raise self._database.closed()
         done: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Queued(batch, fence, time.time_ns(), time.monotonic(), done))
+        self._queue.put_nowait(_Queued(batch, fence, self._clock(), time.monotonic(), done))
         return await done
 
     async def close(self) -> None:

@@ -28,6 +28,7 @@ from ensemble.eventlog.sqlite_ownership import SqliteOwnership
 from ensemble.eventlog.sqlite_schema import MIGRATIONS
 from ensemble.eventlog.sqlite_writes import ERASE_PAGE, StreamWriter, Written
 from ensemble.eventlog.stored_event_log import DroppedPage, OldStreams, StoredEventLog, WholeLog
+from ensemble.eventlog.upcasters import Upcasters
 
 T = TypeVar("T")
 
@@ -45,11 +46,17 @@ class SqliteEventLog(StoredEventLog):
     """
 
     def __init__(
-        self, file: SqliteFile, *, queue_limit: int, clock: Callable[[], int] = time.time_ns
+        self,
+        file: SqliteFile,
+        *,
+        queue_limit: int,
+        clock: Callable[[], int] = time.time_ns,
+        upcasters: Upcasters | None = None,
     ) -> None:
         self._file = file
         self._clock = clock
-        self._followers = Followers(self.read)
+        self._upcasters = upcasters or Upcasters()
+        self._followers = Followers(self._read)
         self._streams = StreamWriter()
         self._writer = GroupCommitWriter(
             file.writer,
@@ -65,7 +72,12 @@ class SqliteEventLog(StoredEventLog):
 
     @classmethod
     async def open(
-        cls, path: Path, *, queue_limit: int = 4096, clock: Callable[[], int] = time.time_ns
+        cls,
+        path: Path,
+        *,
+        queue_limit: int = 4096,
+        clock: Callable[[], int] = time.time_ns,
+        upcasters: Upcasters | None = None,
     ) -> Self:
         """Open ``path``, making it and its folder if they are absent; older files are migrated.
 
@@ -73,6 +85,7 @@ class SqliteEventLog(StoredEventLog):
             path: The database file.
             queue_limit: Appends that may wait for the writer; more wait in their callers.
             clock: Returns nanoseconds since the epoch.
+            upcasters: For events of earlier versions, which are read as if of the newest.
 
         Raises:
             StorageLockedError: Another process holds the file.
@@ -80,7 +93,7 @@ class SqliteEventLog(StoredEventLog):
             StorageUnavailableError: It cannot be opened.
         """
         file = await asyncio.to_thread(SqliteFile, path, migrations=MIGRATIONS)
-        return cls(file, queue_limit=queue_limit, clock=clock)
+        return cls(file, queue_limit=queue_limit, clock=clock, upcasters=upcasters)
 
     @property
     def commits(self) -> int:
@@ -107,12 +120,15 @@ class SqliteEventLog(StoredEventLog):
         Raises:
             StorageCorruptError: An event that would be returned was changed, or is missing.
         """
+        return self._upcasters.all(await self._read(stream, after, limit))
+
+    async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
         return await self._select(lambda c: sqlite_reads.read(c, stream, after, limit))
 
     async def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:
         """See ``EventLog.tail``."""
         async for event in self._followers.follow(stream, after):
-            yield event
+            yield self._upcasters.raised(event)
 
     async def head(self, stream: StreamKey) -> Head | None:
         """See ``EventLog.head``."""
