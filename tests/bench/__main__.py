@@ -10,7 +10,18 @@ from pathlib import Path
 
 from tests.bench.report import Row, row, table, write, write_meta
 
-SUITES = ("hops", "voice_turn_share", "embedded_turn", "barge_in", "placement")
+SUITES = (
+    "hops",
+    "voice_turn_share",
+    "embedded_turn",
+    "barge_in",
+    "placement",
+    "durable_turn",
+    "durable_rate",
+    "durable_storage",
+    "durable_memory",
+    "recovery",
+)
 """Each is a module with ``async def run(quick: bool) -> list[Row]``."""
 
 FOLDER = Path(__file__).parents[2] / "build" / "bench"
@@ -20,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; 1 when a suite could not be measured. A missed goal is no error."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="NAME", help=f"of: {', '.join(SUITES)}")
-    parser.add_argument("--quick", action="store_true", help="fewer samples; under a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer samples, rougher figures")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.suites if name not in SUITES]:
         parser.error(f"there is no suite {unknown[0]!r}; known: {', '.join(SUITES)}")

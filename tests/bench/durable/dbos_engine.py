@@ -71,6 +71,8 @@ class DbosEngine:
             if self._tokens:
                 await DBOS.write_stream_async("answer", piece)
             self._first.setdefault(dialogue, time.perf_counter())
+            if self._work.piece_s:
+                await asyncio.sleep(self._work.piece_s)
         return "".join(self._work.answer)
 
     async def turn(self, dialogue: int) -> Took:
@@ -93,10 +95,8 @@ class DbosEngine:
         engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("CHECKPOINT"))
-            size = connection.execute(
-                sqlalchemy.text("SELECT pg_database_size(current_database())")
-            )
-            return int(size.scalar_one())
+            query = sqlalchemy.text("SELECT pg_database_size(current_database())")
+            return int(connection.execute(query).scalar_one())
 
 
 @asynccontextmanager

@@ -39,11 +39,14 @@ class Dialogue:
     Args:
         stub: Of the orchestrator.
         session_id: A session to attach to again; empty for a new one.
+        after: What the client has of it.
     """
 
-    def __init__(self, stub: Any, session_id: str = "") -> None:
+    def __init__(self, stub: Any, session_id: str = "", after: int = 0) -> None:
         self._call: Any = stub.RunSession()
-        self._start = session_events_pb2.SessionStart(session_id=session_id)
+        self._start = session_events_pb2.SessionStart(
+            session_id=session_id, resume_from_sequence=after
+        )
         self.session_id = session_id
         self.sequence = 0
         self.text = ""

@@ -59,6 +59,8 @@ class LangGraphEngine:
         write = get_stream_writer()
         for piece in work.answer:
             write(piece)
+            if work.piece_s:
+                await asyncio.sleep(work.piece_s)
         return {"messages": [{"role": "assistant", "text": "".join(work.answer), "calls": []}]}
 
     async def _tool(self, state: State) -> dict[str, list[Message]]:

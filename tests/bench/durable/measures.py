@@ -26,11 +26,15 @@ _WARM_UP: Final = 2
 _PATIENCE_S: Final = 60.0
 
 
-async def turns(name: str, store: str, count: int, folder: str) -> Found:
-    """Time turns one after another, and an fsync in the same folder after each."""
+async def turns(name: str, store: str, count: int, folder: str, piece_s: float = 0.0) -> Found:
+    """Time turns one after another, and an fsync in the same folder after each.
+
+    Paced, with so many seconds between two pieces, the answer is short and there is no tool.
+    """
+    work = Work(pieces=16, tool=False, piece_s=piece_s) if piece_s else Work()
     probe = Path(folder) / f"probe-{os.getpid()}"
     first, done, flushes = [], [], []
-    async with open_engine(name, store, Work()) as engine:
+    async with open_engine(name, store, work) as engine:
         for dialogue in range(_WARM_UP):
             await engine.turn(-1 - dialogue)
         before = getattr(engine, "commits", 0)

@@ -36,6 +36,8 @@ async def _answer(
             await asyncio.sleep(work.pause_s)
         for piece in work.answer:
             yield _Said(text_delta={"text": piece, "token_count": len(piece) // 8})
+            if work.piece_s:
+                await asyncio.sleep(work.piece_s)
     yield _Said(done=done)
 
 

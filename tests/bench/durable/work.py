@@ -20,12 +20,14 @@ class Work:
         joined: Pieces that the model hands over at once.
         tool: The model asks for a tool first.
         pause_s: How long the model thinks before it answers.
+        piece_s: Seconds between two pieces; 0 hands over all of them without a break.
     """
 
     pieces: int = 256
     joined: int = 1
     tool: bool = True
     pause_s: float = 0.0
+    piece_s: float = 0.0
 
     @property
     def answer(self) -> list[str]:

@@ -1,0 +1,52 @@
+"""How many durable turns one process takes, and many dialogues at once.
+
+``append`` is the log alone: a thousand dialogues, the events of a whole turn (eight rows, 2 KiB)
+in one append, the next one when the last is durable. ``sessions`` is N dialogues, each taking
+turns one after another; the model thinks 50 ms and answers 2 KiB in one piece, without a tool.
+Ensemble does that twice: its servicer called directly with the model as an injected port, and
+over the in-process channel on both sides with each dialogue's stream open. The others take
+fewer turns of each dialogue, so their figures are turns a second.
+"""
+
+from tests.bench.durable.child import Found, Stores
+from tests.bench.durable.rows import OTHERS, beside
+from tests.bench.report import Row, row
+
+_PAUSE_S = 0.05
+_TURNS = 10
+
+
+async def run(quick: bool) -> list[Row]:
+    """Measure the log, then all systems with ever more dialogues."""
+    async with Stores() as stores:
+        rows = []
+        for kind in ("sqlite", "postgres"):
+            found = await stores.measure("log_rate", "log", kind, dialogues=1000, turns=_TURNS)
+            goal = ">= 10000" if kind == "sqlite" else None
+            rows.append(row(f"{kind}.append.turns", found["rate"], "1/s", goal=goal))
+        for count, theirs in ((10, 5), (100, 2)):
+            rows += await _sessions(stores, "sqlite", count, 3 if quick else _TURNS, theirs)
+        if not quick:
+            rows += await _sessions(stores, "postgres", 100, _TURNS, 2)
+        rows += await _sessions(stores, "sqlite", 1000, 1 if quick else _TURNS, 0 if quick else 1)
+    return rows
+
+
+async def _sessions(stores: Stores, kind: str, count: int, ours: int, theirs: int) -> list[Row]:
+    """Measure all at so many dialogues and turns of each; no turns of theirs: Ensemble only."""
+
+    async def measure(name: str, turns: int) -> Found:
+        if not turns:
+            return {}
+        rest = {"count": count, "turns": turns, "pause_s": _PAUSE_S}
+        return await stores.measure("sessions", name, kind, **rest)
+
+    port, channel = await measure("ensemble-port", ours), await measure("ensemble", ours)
+    whole = count == 1000 and ours == _TURNS
+    name = f"{kind}.sessions.{count}"
+    others = {other: (await measure(other, theirs)).get("rate") for other in OTHERS}
+    return [
+        row(f"{name}.port", port["took"], "s", goal="<= 1.0" if whole else None),
+        row(f"{name}.channel", channel["took"], "s", goal="<= 1.6" if whole else None),
+        *beside(f"{name}.channel.turns", channel["rate"], "1/s", others),
+    ]

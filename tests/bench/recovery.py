@@ -1,0 +1,251 @@
+"""What kill -9 costs with 1, 100 and 1000 dialogues in the middle of an answer.
+
+Ensemble: ``ensemble serve orchestrator`` on a log on this disk; its peers and a thousand clients
+live in the process that measures. The model of each dialogue has said a part of its answer when
+the process is killed. Another one starts: it is *accepting* when it serves a call about a
+session, and *running* when every model was asked to go on. Then each client comes back: what it
+had before and what it gets now must be the whole answer, nothing lost and nothing twice.
+
+LangGraph and DBOS: every dialogue's model is asked and has not answered. *Accepting* is a compiled
+graph on an open saver, or a DBOS that was launched; *running* again that every model was asked
+anew. LangGraph has no list of what was under way and is told. All times are from exec.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from ensemble.testkit.ports import free_port
+from ensemble.testkit.scripted.streaming import Inbox, heartbeat
+from ensemble.transport import open_channel
+from ensemble.transport.heartbeat import with_heartbeats
+from ensemble.v1 import (
+    model_router_service_pb2,
+    orchestrator_service_pb2,
+    orchestrator_service_pb2_grpc,
+)
+from tests.bench.durable.child import Stores, installed
+from tests.bench.durable.ensemble_engine import Dialogue
+from tests.bench.durable.peers import WorkModelRouter, WorkToolServer
+from tests.bench.durable.rows import OTHERS
+from tests.bench.durable.work import QUESTION, Work
+from tests.bench.report import Row, row
+from tests.bench.scripted_node import ScriptedNode
+
+_PATIENCE_S = 90.0
+_WORK = Work(pieces=32, tool=False)
+_BEFORE = 8
+"""Pieces that the model says before the process is killed."""
+
+_Said = model_router_service_pb2.ChatResponse
+_Found = dict[str, float]
+
+
+async def run(quick: bool) -> list[Row]:
+    """Kill and start again each system with ever more dialogues."""
+    rows: list[Row] = []
+    async with Stores() as stores:
+        cases = [("sqlite", 1), ("sqlite", 100)]
+        if not quick:
+            cases += [("sqlite", 1000), ("postgres", 1000)]
+        for kind, count in cases:
+            name = f"{kind}.{count}"
+            ours = await _ensemble(stores, kind, count)
+            others = (
+                {} if count > 100 else {o: await _other(stores, o, kind, count) for o in OTHERS}
+            )
+            rows += _rows(name, ours, others, judged=count == 1000)
+    return rows
+
+
+def _rows(name: str, ours: _Found, others: dict[str, _Found], *, judged: bool) -> list[Row]:
+    waited = max(ours["running"] - ours["accepting"], 0.0)
+    rows = [
+        row(f"{name}.accepting", ours["accepting"], "s", goal="<= 0.8" if judged else None),
+        row(f"{name}.running_after", waited, "s", goal="<= 0.5" if judged else None),
+        row(f"{name}.damaged", ours["damaged"], "dialogues", goal="<= 0"),
+    ]
+    for other, theirs in others.items():
+        rows += [
+            row(f"{name}.{what} / {other}", ours[what], "s", baseline=seconds)
+            for what, seconds in theirs.items()
+        ]
+    return rows
+
+
+class _Router(WorkModelRouter):
+    """Says a part of the answer and falls silent; asked again, it says the rest."""
+
+    def __init__(self) -> None:
+        super().__init__(_WORK)
+        self.resumed_at: list[float] = []
+
+    async def Chat(self, request_iterator: Any, context: Any) -> AsyncIterator[_Said]:
+        inbox: Inbox[model_router_service_pb2.ChatRequest] = Inbox(request_iterator)
+        start = await inbox.start()
+        again = start.context.attempt > 1
+        if again:
+            self.resumed_at.append(time.monotonic())
+        try:
+            said = len(start.committed_text) // 8
+            events = with_heartbeats(self._say(said, inbox, whole=again), heartbeat(_Said))
+            async with contextlib.aclosing(events) as stream:
+                async for event in stream:
+                    yield event
+        finally:
+            await inbox.close()
+
+    async def _say(
+        self, said: int, inbox: Inbox[model_router_service_pb2.ChatRequest], *, whole: bool
+    ) -> AsyncIterator[_Said]:
+        yield _Said(started={"model": "scripted", "engine": "script"})
+        for piece in _WORK.answer[said:] if whole else _WORK.answer[:_BEFORE]:
+            yield _Said(text_delta={"text": piece, "token_count": 1})
+        if not whole:
+            await inbox.cancelled.wait()
+        yield _Said(done={"stop_reason": 1, "outcome": 1})
+
+
+class _Orchestrator:
+    """``ensemble serve orchestrator`` as a process.
+
+    Args:
+        store: Path of its log, or DSN of a database.
+        peers: Where its peers are.
+        folder: Its home.
+    """
+
+    def __init__(self, store: str, peers: dict[str, str], folder: Path) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self._log = folder / "orchestrator.log"
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("ENSEMBLE_")}
+        self._environ = {
+            **clean,
+            "ENSEMBLE_HOME": str(folder),
+            "ENSEMBLE_ORCHESTRATOR_ADDRESS": self.address,
+            "ENSEMBLE_ORCHESTRATOR_STORE" if "://" in store else "ENSEMBLE_ORCHESTRATOR_LOG": store,
+            **{f"ENSEMBLE_{n.upper().replace('-', '_')}_ADDRESS": at for n, at in peers.items()},
+        }
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> float:
+        """Start it and return when that was; it is not ready then."""
+        command = (sys.executable, "-m", "ensemble.launcher", "serve", "orchestrator")
+        with self._log.open("ab") as log:
+            begin = time.monotonic()
+            self._process = await asyncio.create_subprocess_exec(
+                *command, env=self._environ, stdout=log, stderr=log
+            )
+        return begin
+
+    async def kill(self) -> None:
+        """End it at once, if it runs."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def accepting(self, session_id: str) -> float:
+        """Wait until it serves a call about a session, which need not exist."""
+        request = orchestrator_service_pb2.DescribeSessionRequest(session_id=session_id)
+        end = time.monotonic() + _PATIENCE_S
+        async with open_channel(self.address) as channel:
+            stub = orchestrator_service_pb2_grpc.OrchestratorServiceStub(channel)
+            while time.monotonic() < end:
+                try:
+                    await stub.DescribeSession(request, timeout=5)
+                except grpc.RpcError as exc:
+                    if exc.code() == grpc.StatusCode.NOT_FOUND:
+                        return time.monotonic()
+                    await asyncio.sleep(0.01)
+                else:
+                    return time.monotonic()
+        raise RuntimeError(f"it does not serve: {self._log.read_text()[-2000:]}")
+
+
+async def _ensemble(stores: Stores, kind: str, count: int) -> _Found:
+    router = _Router()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(stores.store(kind))
+        folder = stores.folder / f"home-{kind}-{count}"
+        folder.mkdir()
+        node = ScriptedNode("tcp", router=router, tools=WorkToolServer())
+        await stack.enter_async_context(node)
+        orchestrator = _Orchestrator(store, node.addresses, folder)
+        stack.push_async_callback(orchestrator.kill)
+        await orchestrator.start()
+        await orchestrator.accepting("ses_none")
+        before = await _opened(orchestrator.address, count)
+        await orchestrator.kill()
+        begin = await orchestrator.start()
+        accepting = await orchestrator.accepting(before[0].session_id) - begin
+        async with asyncio.timeout(_PATIENCE_S):
+            while len(router.resumed_at) < count:
+                await asyncio.sleep(0.005)
+        running = sorted(router.resumed_at)[count - 1] - begin
+        damaged = await _damaged(orchestrator.address, before)
+    return {"accepting": accepting, "running": running, "damaged": float(damaged)}
+
+
+async def _opened(address: str, count: int) -> list[Dialogue]:
+    """Open dialogues, each in the middle of an answer, and return what their clients know."""
+    async with open_channel(address) as channel, AsyncExitStack() as stack:
+        stub = orchestrator_service_pb2_grpc.OrchestratorServiceStub(channel)
+        some = asyncio.Semaphore(50)
+
+        async def begin() -> Dialogue:
+            async with some:
+                dialogue = await stack.enter_async_context(Dialogue(stub))
+                await dialogue.send(input_text={"text": QUESTION})
+                while len(dialogue.text) < 8 * _BEFORE:
+                    await dialogue.until("response_text_delta")
+                return dialogue
+
+        async with asyncio.timeout(_PATIENCE_S):
+            return list(await asyncio.gather(*(begin() for _ in range(count))))
+
+
+async def _damaged(address: str, before: list[Dialogue]) -> int:
+    """Return of how many dialogues the client does not have the whole answer, once."""
+    whole = "".join(_WORK.answer)
+    async with open_channel(address) as channel:
+        stub = orchestrator_service_pb2_grpc.OrchestratorServiceStub(channel)
+        some = asyncio.Semaphore(50)
+
+        async def is_damaged(known: Dialogue) -> bool:
+            async with some, Dialogue(stub, known.session_id, known.sequence) as back:
+                await back.until("response_done")
+                return known.text + back.text != whole
+
+        async with asyncio.timeout(_PATIENCE_S):
+            return sum(await asyncio.gather(*map(is_damaged, before)))
+
+
+async def _other(stores: Stores, name: str, kind: str, count: int) -> _Found:
+    if not installed(name):
+        return {}
+    async with stores.store(kind) as store:
+        arguments = ("-m", "tests.bench.durable.revive", name, store, str(count))
+        for again in ((), ("--again",)):
+            begin = time.monotonic()
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, *again, stdout=asyncio.subprocess.PIPE
+            )
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    found = {}
+                    while "running" not in found:
+                        assert process.stdout is not None
+                        word, when = (await process.stdout.readline()).split()
+                        found[word.decode()] = float(when) - begin
+            finally:
+                process.kill()
+                await process.wait()
+    return found
