@@ -10,7 +10,7 @@ from orchestrator_rig import Rig, eventually
 
 from ensemble.core.errors import SessionMovedError
 from ensemble.eventlog import Append, StreamKey
-from ensemble.v1 import common_pb2
+from ensemble.v1 import common_pb2, orchestrator_service_pb2
 
 pytestmark = pytest.mark.unit
 
@@ -219,3 +219,21 @@ async def test_a_firing_outlives_the_one_that_was_to_tell_it(rig) -> None:
             await there.until("started")
             await fire(rig, "t1", gone.session_id)
             await there.until("notice")
+
+
+async def test_each_erases_what_it_holds_and_says_who_holds_the_rest(rig) -> None:
+    who = (("x-ensemble-principal", "ada"),)
+    async with another(rig) as second:
+        for place in (rig, second):
+            async with place.client("ada") as client:
+                await client.say("secret")
+                await client.until("response_done")
+        request = orchestrator_service_pb2.EraseRecordsRequest()
+        first = await rig.stub.EraseRecords(request, metadata=who)
+        assert (first.sessions, list(first.elsewhere)) == (1, ["inproc:b"])
+        rest = await second.stub.EraseRecords(request, metadata=who)
+        assert (rest.sessions, list(rest.elsewhere)) == (1, [])
+        found = await second.stub.FindSessions(
+            orchestrator_service_pb2.FindSessionsRequest(), metadata=who
+        )
+        assert not found.sessions

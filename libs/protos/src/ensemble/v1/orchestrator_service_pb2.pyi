@@ -137,9 +137,11 @@ class EraseRecordsRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ...) -> None: ...
 
 class EraseRecordsResponse(_message.Message):
-    __slots__ = ("sessions", "events")
+    __slots__ = ("sessions", "events", "elsewhere")
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     sessions: int
     events: int
-    def __init__(self, sessions: _Optional[int] = ..., events: _Optional[int] = ...) -> None: ...
+    elsewhere: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, sessions: _Optional[int] = ..., events: _Optional[int] = ..., elsewhere: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -30,16 +30,30 @@ async def erase(peers: Peers, session_id: str) -> gateway_service_pb2.EraseSessi
         EnsembleError: There is no such session, it is busy, or a service failed.
     """
     things = await _tools(peers, session_id) if session_id else 0
-    records = await Orchestrators(peers).call(
-        "EraseRecords",
-        orchestrator_service_pb2.EraseRecordsRequest(session_id=session_id),
-        _SECONDS,
-    )
+    records = await _records(peers, session_id)
     if not session_id:
         things = await _tools(peers, session_id)
     return gateway_service_pb2.EraseSessionsResponse(
         sessions=records.sessions, events=records.events, things=things
     )
+
+
+async def _records(peers: Peers, session_id: str) -> orchestrator_service_pb2.EraseRecordsResponse:
+    """Erase what was said: each orchestrator erases the sessions that it can hold."""
+    request = orchestrator_service_pb2.EraseRecordsRequest(session_id=session_id)
+    erased: orchestrator_service_pb2.EraseRecordsResponse = await Orchestrators(peers).call(
+        "EraseRecords", request, _SECONDS
+    )
+    for address in erased.elsewhere:
+        if not address:
+            raise ServiceUnavailableError(
+                "Some sessions are held where this gateway cannot reach; the others were erased. "
+                "Ask again through the gateway there."
+            )
+        more = await Orchestrators(peers, address).call("EraseRecords", request, _SECONDS)
+        erased.sessions += more.sessions
+        erased.events += more.events
+    return erased
 
 
 async def _tools(peers: Peers, session_id: str) -> int:

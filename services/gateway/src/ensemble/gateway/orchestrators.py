@@ -19,17 +19,19 @@ class Orchestrators:
 
     Args:
         peers: The channels to them.
+        owner: Address of the one to ask first; empty for any.
     """
 
-    def __init__(self, peers: Peers) -> None:
+    def __init__(self, peers: Peers, owner: str = "") -> None:
         self._peers = peers
-        self._owner = ""
+        self._owner = owner
 
     async def owners(
         self,
     ) -> AsyncIterator["orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub"]:
         """Yield any one of them, then whoever each says holds the session."""
-        yield self._stub(self._peers.get("orchestrator"))
+        if not self._owner:
+            yield self._stub(self._peers.get("orchestrator"))
         for _ in range(_MOVES):
             yield self._stub(self._peers.at(self._owner))
 

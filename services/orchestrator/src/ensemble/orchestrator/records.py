@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import AsyncExitStack
 from typing import Final
 
-from ensemble.core.errors import SessionNotFoundError
+from ensemble.core.errors import SessionMovedError, SessionNotFoundError
 from ensemble.eventlog import EventLog, StreamKey
 from ensemble.orchestrator.inputs import accepted_key
 from ensemble.orchestrator.sessions import Owner, Sessions
@@ -74,17 +74,34 @@ class Records:
     ) -> orchestrator_service_pb2.EraseRecordsResponse:
         """Erase one session, or all that the log holds of ``owner``.
 
+        Sessions that other orchestrators hold are left to them: the response says where.
+
         Raises:
             SessionNotFoundError: There is none of this id, or it is somebody else's.
+            SessionMovedError: Another orchestrator holds this one.
             UnexpectedMessageError: An answer is under way in one of them; nothing is erased.
         """
         if session_id:
             await self._own(owner, session_id)
-            return await self._erase_sessions([session_id])
+            async with self._sessions.barred(session_id):
+                return await self._erase_sessions([session_id])
         # Notices belong to a person wherever they were made, so they carry no tenant.
         notices = await self._names("notice", owner.principal)
-        sessions = await self._names("session", str(owner))
-        erased = await self._erase_sessions(sessions)
+        session_ids = await self._names("session", str(owner))
+        elsewhere: set[str] = set()
+        async with AsyncExitStack() as held:
+            # All of them first: a session that is busy keeps the others as they are, too.
+            self._sessions.check_quiet(session_ids)
+            mine = []
+            for each in session_ids:
+                try:
+                    await held.enter_async_context(self._sessions.barred(each))
+                except SessionMovedError as moved:
+                    elsewhere.add(moved.metadata.get("owner", ""))
+                else:
+                    mine.append(each)
+            erased = await self._erase_sessions(mine)
+        erased.elsewhere.extend(sorted(elsewhere))
         for some in _chunks(notices):
             gone = await self._log.erase([StreamKey("notice", name) for name in some])
             erased.events += gone.events
@@ -94,14 +111,9 @@ class Records:
         self, session_ids: list[str]
     ) -> orchestrator_service_pb2.EraseRecordsResponse:
         erased = orchestrator_service_pb2.EraseRecordsResponse(sessions=len(session_ids))
-        async with AsyncExitStack() as held:
-            # All of them first: a session that is busy keeps the others as they are, too.
-            self._sessions.check_quiet(session_ids)
-            for session_id in session_ids:
-                await held.enter_async_context(self._sessions.barred(session_id))
-            for some in _chunks(session_ids):
-                keys = [key(each) for each in some for key in (session_key, accepted_key)]
-                erased.events += (await self._log.erase(keys)).events
+        for some in _chunks(session_ids):
+            keys = [key(each) for each in some for key in (session_key, accepted_key)]
+            erased.events += (await self._log.erase(keys)).events
         return erased
 
     async def _names(self, kind: str, owner: str) -> list[str]:
