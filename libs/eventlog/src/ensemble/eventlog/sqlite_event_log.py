@@ -236,6 +236,9 @@ class SqliteEventLog(StoredEventLog):
                 connection.execute("PRAGMA busy_timeout = 250")
                 checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)"
                 busy, *_ = self._translated(lambda: connection.execute(checkpoint).fetchone())
+                if not busy:
+                    # SQLite does not: after a power cut the old pages would be there again.
+                    self._file.sync_wal()
                 return not busy
 
         for _ in range(_CHECKPOINT_TRIES):

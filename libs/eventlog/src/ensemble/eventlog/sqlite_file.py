@@ -118,6 +118,17 @@ class SqliteFile:
             connection.execute("PRAGMA query_only = ON")
         return connection
 
+    def sync_wal(self) -> None:
+        """Wait until the disk has the write-ahead log, and its size, as they are now.
+
+        Raises:
+            StorageUnavailableError: The disk failed.
+        """
+        try:
+            _sync(self.path.with_name(self.path.name + "-wal"))
+        except OSError as exc:
+            raise translate(exc, self.path) from exc
+
     def close(self) -> None:
         """Close the writing connection and let other processes have the file."""
         with contextlib.suppress(sqlite3.Error):
@@ -233,11 +244,15 @@ def _make_folder(folder: Path) -> None:
     for made in absent or [folder]:
         # A parent that may not be read cannot be synced; nor was anything made in it.
         with contextlib.suppress(PermissionError):
-            fd = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            _sync(made.parent)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 class _Lock:
