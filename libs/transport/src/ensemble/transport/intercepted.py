@@ -1,19 +1,18 @@
 """A channel whose calls pass interceptors, whatever carries them."""
 
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterable, Iterable, Sequence
+from typing import Any
 
 import grpc
 
 from ensemble.transport.feeding import feed
 from ensemble.transport.outgoing import Begun, ClientInterceptor, Outgoing
+from ensemble.transport.shapes import Shape, ShapedChannel, Transform
 
 MetadataLike = grpc.aio.Metadata | Sequence[tuple[str, str | bytes]]
-Transform = Callable[[Any], Any]
 
 
-class InterceptedChannel(grpc.aio.Channel):
+class InterceptedChannel(ShapedChannel):
     """Passes each call by ``interceptors``, outermost first, and on to ``channel``."""
 
     def __init__(
@@ -21,17 +20,6 @@ class InterceptedChannel(grpc.aio.Channel):
     ) -> None:
         self._channel = channel
         self._interceptors = tuple(interceptors)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def close(self, grace: float | None = None) -> None:
         """Take no more calls; cancel those still open after ``grace`` seconds."""
@@ -49,62 +37,21 @@ class InterceptedChannel(grpc.aio.Channel):
         """Wait until the channel is connected."""
         await self._channel.channel_ready()
 
-    def unary_unary(
+    def bind(
         self,
+        shape: Shape,
         method: str,
-        request_serializer: Transform | None = None,
-        response_deserializer: Transform | None = None,
-        _registered_method: bool | None = False,
-    ) -> "UnaryRequest":
-        """Return a callable for a method of this shape."""
-        inner = self._channel.unary_unary(
-            method, request_serializer, response_deserializer, **_registered(_registered_method)
+        serializer: Transform | None,
+        deserializer: Transform | None,
+        registered: bool | None,
+    ) -> "UnaryRequestMethod | StreamRequestMethod":
+        """Return a callable for ``method``."""
+        # The network channel takes what stubs pass of it; its published types do not.
+        inner = getattr(self._channel, shape.name)(
+            method, serializer, deserializer, _registered_method=registered
         )
-        return UnaryRequest(inner, method, self._interceptors)
-
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Transform | None = None,
-        response_deserializer: Transform | None = None,
-        _registered_method: bool | None = False,
-    ) -> "UnaryStreamRequest":
-        """Return a callable for a method of this shape."""
-        inner = self._channel.unary_stream(
-            method, request_serializer, response_deserializer, **_registered(_registered_method)
-        )
-        return UnaryStreamRequest(inner, method, self._interceptors)
-
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Transform | None = None,
-        response_deserializer: Transform | None = None,
-        _registered_method: bool | None = False,
-    ) -> "StreamUnaryRequest":
-        """Return a callable for a method of this shape."""
-        inner = self._channel.stream_unary(
-            method, request_serializer, response_deserializer, **_registered(_registered_method)
-        )
-        return StreamUnaryRequest(inner, method, self._interceptors)
-
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Transform | None = None,
-        response_deserializer: Transform | None = None,
-        _registered_method: bool | None = False,
-    ) -> "StreamStreamRequest":
-        """Return a callable for a method of this shape."""
-        inner = self._channel.stream_stream(
-            method, request_serializer, response_deserializer, **_registered(_registered_method)
-        )
-        return StreamStreamRequest(inner, method, self._interceptors)
-
-
-def _registered(registered_method: bool | None) -> dict[str, Any]:
-    # Generated stubs pass it, and the network channel takes it; its published types do not.
-    return {"_registered_method": registered_method}
+        kind = StreamRequestMethod if shape.streams_requests else UnaryRequestMethod
+        return kind(inner, method, self._interceptors)
 
 
 class _Method:
@@ -154,8 +101,8 @@ class _Method:
         return call
 
 
-class UnaryRequest(_Method, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
-    """One request, one response."""
+class UnaryRequestMethod(_Method):
+    """A method that takes one request."""
 
     def __call__(
         self,
@@ -166,36 +113,13 @@ class UnaryRequest(_Method, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
         credentials: grpc.CallCredentials | None = None,
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
-    ) -> grpc.aio.UnaryUnaryCall[Any, Any]:
+    ) -> Any:
         """Begin a call."""
-        call: grpc.aio.UnaryUnaryCall[Any, Any] = self._begin(
-            (request,), timeout, metadata, credentials, wait_for_ready, compression
-        )
-        return call
+        return self._begin((request,), timeout, metadata, credentials, wait_for_ready, compression)
 
 
-class UnaryStreamRequest(_Method, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
-    """One request, a stream of responses."""
-
-    def __call__(
-        self,
-        request: Any,
-        *,
-        timeout: float | None = None,
-        metadata: MetadataLike | None = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> grpc.aio.UnaryStreamCall[Any, Any]:
-        """Begin a call."""
-        call: grpc.aio.UnaryStreamCall[Any, Any] = self._begin(
-            (request,), timeout, metadata, credentials, wait_for_ready, compression
-        )
-        return call
-
-
-class StreamUnaryRequest(_Method, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
-    """A stream of requests, one response."""
+class StreamRequestMethod(_Method):
+    """A method that takes a stream of requests."""
 
     def __call__(
         self,
@@ -205,30 +129,8 @@ class StreamUnaryRequest(_Method, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
         credentials: grpc.CallCredentials | None = None,
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
-    ) -> grpc.aio.StreamUnaryCall[Any, Any]:
+    ) -> Any:
         """Begin a call."""
-        call: grpc.aio.StreamUnaryCall[Any, Any] = self._begin(
-            (), timeout, metadata, credentials, wait_for_ready, compression
-        )
-        feed(call, request_iterator)
-        return call
-
-
-class StreamStreamRequest(_Method, grpc.aio.StreamStreamMultiCallable[Any, Any]):
-    """Streams in both directions."""
-
-    def __call__(
-        self,
-        request_iterator: AsyncIterable[Any] | Iterable[Any] | None = None,
-        timeout: float | None = None,
-        metadata: MetadataLike | None = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> grpc.aio.StreamStreamCall[Any, Any]:
-        """Begin a call."""
-        call: grpc.aio.StreamStreamCall[Any, Any] = self._begin(
-            (), timeout, metadata, credentials, wait_for_ready, compression
-        )
+        call = self._begin((), timeout, metadata, credentials, wait_for_ready, compression)
         feed(call, request_iterator)
         return call

@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import grpc
 
 from ensemble.transport.deferred import DeferredCall
 from ensemble.transport.inproc.channel import InProcessChannel
+from ensemble.transport.shapes import Shape, ShapedChannel, Transform
 
 FIRST_DESTINATION_LIMIT: Final = 2.0
 """Seconds that a call waits for the first destination before it ends as UNAVAILABLE."""
-
-Transform = Callable[[Any], Any]
 
 
 class _Generation:
@@ -46,7 +44,7 @@ class _Generation:
             await self.channel.close()
 
 
-class SwitchingChannel(grpc.aio.Channel):
+class SwitchingChannel(ShapedChannel):
     """Sends each call to the destination of the moment; calls already open stay where they are.
 
     Calls made before the first destination is known wait for it, for a limited time.
@@ -84,17 +82,6 @@ class SwitchingChannel(grpc.aio.Channel):
             task = asyncio.get_running_loop().create_task(old.close_when_unused())
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def close(self, grace: float | None = None) -> None:
         """Take no more calls; cancel those still open after ``grace`` seconds."""
@@ -167,45 +154,16 @@ class SwitchingChannel(grpc.aio.Channel):
             return method.on(self._none)(*subject, **kwargs)
         return self._begin_on(self._current, method, subject, kwargs)
 
-    def unary_unary(
+    def bind(
         self,
+        shape: Shape,
         method: str,
-        request_serializer: Transform | None = None,
-        response_deserializer: Transform | None = None,
-        _registered_method: bool | None = False,
+        serializer: Transform | None,
+        deserializer: Transform | None,
+        registered: bool | None,
     ) -> Any:
-        """Return a callable for a method of this shape."""
-        return _Method(self, "unary_unary", method, request_serializer, response_deserializer)
-
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Transform | None = None,
-        response_deserializer: Transform | None = None,
-        _registered_method: bool | None = False,
-    ) -> Any:
-        """Return a callable for a method of this shape."""
-        return _Method(self, "unary_stream", method, request_serializer, response_deserializer)
-
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Transform | None = None,
-        response_deserializer: Transform | None = None,
-        _registered_method: bool | None = False,
-    ) -> Any:
-        """Return a callable for a method of this shape."""
-        return _Method(self, "stream_unary", method, request_serializer, response_deserializer)
-
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Transform | None = None,
-        response_deserializer: Transform | None = None,
-        _registered_method: bool | None = False,
-    ) -> Any:
-        """Return a callable for a method of this shape."""
-        return _Method(self, "stream_stream", method, request_serializer, response_deserializer)
+        """Return a callable for ``method``."""
+        return _Method(self, shape, method, serializer, deserializer)
 
 
 class _Method:
@@ -214,7 +172,7 @@ class _Method:
     def __init__(
         self,
         channel: SwitchingChannel,
-        shape: str,
+        shape: Shape,
         method: str,
         serializer: Transform | None,
         deserializer: Transform | None,
@@ -229,7 +187,7 @@ class _Method:
     def on(self, channel: grpc.aio.Channel) -> Any:
         """Return this method's callable on ``channel``."""
         if self._bound_to is not channel:
-            self._bound = getattr(channel, self._shape)(self._method, *self._transforms)
+            self._bound = getattr(channel, self._shape.name)(self._method, *self._transforms)
             self._bound_to = channel
         return self._bound
 

@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import grpc
 
-from ensemble.transport.inproc.call import Deserializer, Serializer
 from ensemble.transport.inproc.metadata import (
     EMPTY,
     USER_AGENT,
@@ -17,14 +15,10 @@ from ensemble.transport.inproc.metadata import (
     excess,
     outbound,
 )
-from ensemble.transport.inproc.multicallable import (
-    StreamStream,
-    StreamUnary,
-    UnaryStream,
-    UnaryUnary,
-)
+from ensemble.transport.inproc.multicallable import StreamRequestMethod, UnaryRequestMethod
 from ensemble.transport.inproc.registry import registry
 from ensemble.transport.inproc.rpc import Limits, Rpc, Status
+from ensemble.transport.shapes import Shape, ShapedChannel, Transform
 
 Options = Sequence[tuple[str, Any]]
 
@@ -43,7 +37,7 @@ def message_limits(options: Options) -> Limits:
     )
 
 
-class InProcessChannel(grpc.aio.Channel):
+class InProcessChannel(ShapedChannel):
     """A channel to the server that is registered under ``name`` when a call is made.
 
     Args:
@@ -64,17 +58,6 @@ class InProcessChannel(grpc.aio.Channel):
         self._forget = self._active.discard
         self._waiting: set[asyncio.Task[None]] = set()
         self._closed = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def close(self, grace: float | None = None) -> None:
         """Take no more calls; cancel those still open after ``grace`` seconds."""
@@ -115,45 +98,17 @@ class InProcessChannel(grpc.aio.Channel):
         while self.get_state() is not grpc.ChannelConnectivity.READY:
             await registry().changed()
 
-    def unary_unary(
+    def bind(
         self,
+        shape: Shape,
         method: str,
-        request_serializer: Serializer | None = None,
-        response_deserializer: Deserializer | None = None,
-        _registered_method: bool | None = False,
-    ) -> UnaryUnary:
-        """Return a callable for a method of this shape."""
-        return UnaryUnary(self.open_call, method, request_serializer, response_deserializer)
-
-    def unary_stream(
-        self,
-        method: str,
-        request_serializer: Serializer | None = None,
-        response_deserializer: Deserializer | None = None,
-        _registered_method: bool | None = False,
-    ) -> UnaryStream:
-        """Return a callable for a method of this shape."""
-        return UnaryStream(self.open_call, method, request_serializer, response_deserializer)
-
-    def stream_unary(
-        self,
-        method: str,
-        request_serializer: Serializer | None = None,
-        response_deserializer: Deserializer | None = None,
-        _registered_method: bool | None = False,
-    ) -> StreamUnary:
-        """Return a callable for a method of this shape."""
-        return StreamUnary(self.open_call, method, request_serializer, response_deserializer)
-
-    def stream_stream(
-        self,
-        method: str,
-        request_serializer: Serializer | None = None,
-        response_deserializer: Deserializer | None = None,
-        _registered_method: bool | None = False,
-    ) -> StreamStream:
-        """Return a callable for a method of this shape."""
-        return StreamStream(self.open_call, method, request_serializer, response_deserializer)
+        serializer: Transform | None,
+        deserializer: Transform | None,
+        registered: bool | None,
+    ) -> UnaryRequestMethod | StreamRequestMethod:
+        """Return a callable for ``method``."""
+        kind = StreamRequestMethod if shape.streams_requests else UnaryRequestMethod
+        return kind(self.open_call, shape, method, serializer, deserializer)
 
     def open_call(
         self,

@@ -1,7 +1,7 @@
-"""The four kinds of method, ready to be called."""
+"""Methods of any shape, ready to be called."""
 
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
@@ -15,6 +15,13 @@ from ensemble.transport.inproc.call_shapes import (
 )
 from ensemble.transport.inproc.metadata import MetadataLike
 from ensemble.transport.inproc.rpc import Rpc
+from ensemble.transport.shapes import (
+    STREAM_STREAM,
+    STREAM_UNARY,
+    UNARY_STREAM,
+    UNARY_UNARY,
+    Shape,
+)
 
 OpenCall = Callable[
     [str, bytes | None, bool, float | None, MetadataLike | None, bool | None],
@@ -22,10 +29,19 @@ OpenCall = Callable[
 ]
 
 
+_CALLS: Final[dict[Shape, Callable[..., Any]]] = {
+    UNARY_UNARY: InProcessUnaryUnaryCall,
+    UNARY_STREAM: InProcessUnaryStreamCall,
+    STREAM_UNARY: InProcessStreamUnaryCall,
+    STREAM_STREAM: InProcessStreamStreamCall,
+}
+
+
 class _Method:
     def __init__(
         self,
         open_call: OpenCall,
+        shape: Shape,
         method: str | bytes,
         serializer: Serializer | None,
         deserializer: Deserializer | None,
@@ -34,31 +50,12 @@ class _Method:
         self._method = method.decode() if isinstance(method, bytes) else method
         self._serializer = serializer
         self._deserializer = deserializer
+        self._unary_response = not shape.streams_responses
+        self._call = _CALLS[shape]
 
 
-class UnaryUnary(_Method, grpc.aio.UnaryUnaryMultiCallable[Any, Any]):
-    """One request, one response."""
-
-    def __call__(
-        self,
-        request: Any,
-        *,
-        timeout: float | None = None,
-        metadata: MetadataLike | None = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> InProcessUnaryUnaryCall:
-        """Begin a call."""
-        message = serialize(request, self._serializer)
-        rpc, failure = self._open_call(
-            self._method, message, True, timeout, metadata, wait_for_ready
-        )
-        return InProcessUnaryUnaryCall(rpc, self._deserializer, failure)
-
-
-class UnaryStream(_Method, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
-    """One request, a stream of responses."""
+class UnaryRequestMethod(_Method):
+    """A method that takes one request."""
 
     def __call__(
         self,
@@ -69,37 +66,17 @@ class UnaryStream(_Method, grpc.aio.UnaryStreamMultiCallable[Any, Any]):
         credentials: grpc.CallCredentials | None = None,
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
-    ) -> InProcessUnaryStreamCall:
+    ) -> Any:
         """Begin a call."""
         message = serialize(request, self._serializer)
         rpc, failure = self._open_call(
-            self._method, message, False, timeout, metadata, wait_for_ready
+            self._method, message, self._unary_response, timeout, metadata, wait_for_ready
         )
-        return InProcessUnaryStreamCall(rpc, self._deserializer, failure)
+        return self._call(rpc, self._deserializer, failure)
 
 
-class StreamUnary(_Method, grpc.aio.StreamUnaryMultiCallable[Any, Any]):
-    """A stream of requests, one response."""
-
-    def __call__(
-        self,
-        request_iterator: AsyncIterable[Any] | Iterable[Any] | None = None,
-        timeout: float | None = None,
-        metadata: MetadataLike | None = None,
-        credentials: grpc.CallCredentials | None = None,
-        wait_for_ready: bool | None = None,
-        compression: grpc.Compression | None = None,
-    ) -> InProcessStreamUnaryCall:
-        """Begin a call."""
-        rpc, failure = self._open_call(self._method, None, True, timeout, metadata, wait_for_ready)
-        call = InProcessStreamUnaryCall(rpc, self._deserializer, failure)
-        call.serialize_with(self._serializer)
-        feed(call, request_iterator)
-        return call
-
-
-class StreamStream(_Method, grpc.aio.StreamStreamMultiCallable[Any, Any]):
-    """Streams in both directions."""
+class StreamRequestMethod(_Method):
+    """A method that takes a stream of requests."""
 
     def __call__(
         self,
@@ -109,10 +86,12 @@ class StreamStream(_Method, grpc.aio.StreamStreamMultiCallable[Any, Any]):
         credentials: grpc.CallCredentials | None = None,
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
-    ) -> InProcessStreamStreamCall:
+    ) -> Any:
         """Begin a call."""
-        rpc, failure = self._open_call(self._method, None, False, timeout, metadata, wait_for_ready)
-        call = InProcessStreamStreamCall(rpc, self._deserializer, failure)
+        rpc, failure = self._open_call(
+            self._method, None, self._unary_response, timeout, metadata, wait_for_ready
+        )
+        call = self._call(rpc, self._deserializer, failure)
         call.serialize_with(self._serializer)
         feed(call, request_iterator)
         return call
