@@ -9,7 +9,7 @@ from typing import Any
 
 from ensemble.client.answers import Answer, AnswerBuilder
 from ensemble.client.client import EnsembleClient
-from ensemble.client.conversation import Conversation, Gap
+from ensemble.client.conversation import PATIENCE_S, Conversation, Gap
 from ensemble.client.failures import raise_failed
 from ensemble.core.errors import (
     DeadlineExceededError,
@@ -97,6 +97,8 @@ async def talk(
     *,
     session_id: str = "",
     real_time: bool = False,
+    patience: float = PATIENCE_S,
+    connect_within: float = 0.0,
     on_lost: Callable[[EnsembleError], None] | None = None,
     on_gap: Callable[[Gap], None] | None = None,
 ) -> SpokenAnswer:
@@ -107,7 +109,7 @@ async def talk(
         recording: What to say.
         session_id: Session to join; empty makes one.
         real_time: Feed the audio at the speed at which it was spoken.
-        on_lost, on_gap: See ``EnsembleClient.converse``.
+        patience, connect_within, on_lost, on_gap: See ``EnsembleClient.converse``.
 
     Raises:
         EnsembleError: The turn failed, or nobody spoke in the recording.
@@ -125,7 +127,12 @@ async def talk(
         ),
     )
     async with client.converse(
-        session_id=session_id, config=config, on_lost=on_lost, on_gap=on_gap
+        session_id=session_id,
+        config=config,
+        patience=patience,
+        connect_within=connect_within,
+        on_lost=on_lost,
+        on_gap=on_gap,
     ) as conversation:
         heard = asyncio.Event()
         trouble: list[EnsembleError] = []

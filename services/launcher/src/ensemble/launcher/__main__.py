@@ -15,7 +15,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES
-from ensemble.launcher.record_arguments import add_explain, add_sessions
+from ensemble.launcher.record_arguments import add_explain, add_sessions, number
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -70,10 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("text", help="the question; - reads it from standard input")
     ask.add_argument("--session", default="", metavar="ID", help="go on with this session")
     ask.add_argument("--model", default="", metavar="NAME", help="answer with this model")
+    _add_patience(ask)
     _add_json(ask)
 
     chat = command("chat", "talk by text; Ctrl-C stops an answer, twice leaves")
     chat.add_argument("--session", default="", metavar="ID", help="go on with this session")
+    _add_patience(chat)
 
     talk = command(
         "talk",
@@ -85,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     talk.add_argument("--mic", action="store_true", help="use the microphone and loudspeaker")
     talk.add_argument("--real-time", action="store_true", help="feed it as fast as it was spoken")
     talk.add_argument("--session", default="", metavar="ID", help="go on with this session")
+    _add_patience(talk)
     _add_json(talk)
 
     add_sessions(command("sessions", "list, show, export, replay, verify or erase conversations"))
@@ -99,6 +102,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_patience(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--patience",
+        type=number(float, 0),
+        metavar="SECONDS",
+        help="try for so long to reach the assistant, and to go on when the connection is lost; "
+        "0 gives up at once (default: go on, but give up at once when it cannot be reached)",
+    )
 
 
 def _service_list(text: str) -> tuple[str, ...]:

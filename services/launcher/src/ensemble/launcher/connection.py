@@ -1,6 +1,7 @@
 """The client that the commands use."""
 
 import os
+from typing import TypedDict
 
 from ensemble.client import EnsembleClient
 from ensemble.core.errors import ConfigurationError
@@ -23,3 +24,15 @@ def client() -> EnsembleClient:
                 f"ENSEMBLE_TLS_CA: {path} cannot be read: {error.strerror}."
             ) from error
     return EnsembleClient(gateway_address(), root_certificates=roots)
+
+
+class Trying(TypedDict, total=False):
+    """How long a conversation is tried; see ``EnsembleClient.converse``."""
+
+    patience: float
+    connect_within: float
+
+
+def trying(patience: float | None) -> Trying:
+    """Return what to tell a conversation of ``--patience``, which may not have been given."""
+    return {} if patience is None else {"patience": patience, "connect_within": patience}

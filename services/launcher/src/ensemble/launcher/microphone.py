@@ -6,6 +6,8 @@ import sys
 
 from ensemble.client import Conversation, EnsembleClient
 from ensemble.core.errors import ConfigurationError
+from ensemble.launcher.connection import trying
+from ensemble.launcher.gap_notice import GapNotice
 from ensemble.v1 import common_pb2, session_pb2
 
 _INPUT_RATE = 16000
@@ -27,7 +29,7 @@ def _sounddevice() -> object:
     return sounddevice
 
 
-async def converse(client: EnsembleClient, session_id: str) -> int:
+async def converse(client: EnsembleClient, session_id: str, patience: float | None = None) -> int:
     """Talk by voice until Ctrl-C. The loudspeaker goes silent when the person speaks."""
     sound = _sounddevice()
     config = session_pb2.SessionConfig(
@@ -61,7 +63,14 @@ async def converse(client: EnsembleClient, session_id: str) -> int:
             callback=speaker.fill,
         ),
     )
-    async with client.converse(session_id=session_id, config=config) as conversation:
+    gaps = GapNotice(lambda line: print(line, file=sys.stderr, flush=True))
+    async with client.converse(
+        session_id=session_id,
+        config=config,
+        on_lost=gaps.lost,
+        on_gap=gaps.back,
+        **trying(patience),
+    ) as conversation:
         with streams[0], streams[1]:
             print("Speak; Ctrl-C leaves.")
             feeder = asyncio.create_task(_feed(conversation, heard))
@@ -69,6 +78,7 @@ async def converse(client: EnsembleClient, session_id: str) -> int:
             try:
                 await _play(conversation, speaker)
             finally:
+                gaps.end()
                 feeder.cancel()
                 reporter.cancel()
                 await asyncio.gather(feeder, reporter, return_exceptions=True)

@@ -19,7 +19,7 @@ def add_sessions(parser: argparse.ArgumentParser) -> None:
 
     listing = action("list", "list sessions, the one that changed last first")
     listing.add_argument(
-        "--limit", type=_number(int, 1), default=20, metavar="N", help="how many (default: 20)"
+        "--limit", type=number(int, 1), default=20, metavar="N", help="how many (default: 20)"
     )
 
     show = action("show", "show what was said and done, with times")
@@ -43,7 +43,7 @@ def add_sessions(parser: argparse.ArgumentParser) -> None:
     replay.add_argument("session", metavar="ID", help=_ID)
     replay.add_argument(
         "--speed",
-        type=_number(float, 0),
+        type=number(float, 0),
         default=1.0,
         metavar="X",
         help="times faster; 0 prints everything at once (default: 1)",
@@ -78,7 +78,9 @@ def _one_or_all(parser: argparse.ArgumentParser, *, required: bool) -> None:
     which.add_argument("--all", action="store_true", help="every session of yours")
 
 
-def _number(kind: Callable[[str], float], least: float) -> Callable[[str], float]:
+def number(kind: Callable[[str], float], least: float) -> Callable[[str], float]:
+    """Return what reads a ``kind`` of at least ``least`` from the command line."""
+
     def parse(text: str) -> float:
         try:
             value = kind(text)

@@ -6,7 +6,8 @@ import sys
 import threading
 
 from ensemble.client import Conversation, EnsembleClient
-from ensemble.core.errors import EnsembleError
+from ensemble.core.errors import PeerLostError
+from ensemble.launcher.gap_notice import GapNotice
 from ensemble.v1 import common_pb2, session_events_pb2
 
 HINT = """\
@@ -15,17 +16,28 @@ Try:  turn on the kitchen light  ·  is the kitchen light on  ·  set a timer fo
 Ctrl-C stops an answer; Ctrl-C twice, Ctrl-D or /quit leaves."""
 
 _PROMPT = "> "
-_ATTEMPTS = 20
-_PAUSE = 0.25
+_PATIENCE_S = 60.0
+"""Seconds for which a lost connection is tried again: a person may leave earlier."""
 
 
 class Chat:
-    """Reads lines, prints answers. A lost connection is resumed where it broke off."""
+    """Reads lines, prints answers. A lost connection is resumed where it broke off.
 
-    def __init__(self, client: EnsembleClient, *, session_id: str = "") -> None:
+    Args:
+        client: An entered client.
+        session_id: Session to go on with; empty makes one.
+        patience: Seconds for which the assistant is tried when it cannot be reached; None for
+            a minute once it was reached, and once at first.
+    """
+
+    def __init__(
+        self, client: EnsembleClient, *, session_id: str = "", patience: float | None = None
+    ) -> None:
         self._client = client
         self._session = session_id
-        self._sequence: int | None = None
+        self._patience = _PATIENCE_S if patience is None else patience
+        self._connect_within = patience or 0.0
+        self._gaps = GapNotice(self._tell)
         self._lines: asyncio.Queue[str | None] = asyncio.Queue(16)
         self._answering = False
         self._stopping = False
@@ -45,32 +57,22 @@ class Chat:
         reader = threading.Thread(target=self._read_lines, args=(loop,), daemon=True)
         reader.start()
         try:
-            failures = 0
-            while not self._leave.is_set():
-                try:
-                    await self._talk()
-                    failures = 0
-                except EnsembleError as error:
-                    failures += 1
-                    self._end_line()
-                    if not error.retryable or failures > _ATTEMPTS:
-                        raise
-                    if failures == 1:
-                        print(f"[{error.message} Trying again.]", file=sys.stderr)
-                    await asyncio.sleep(_PAUSE)
+            await self._talk()
         finally:
+            self._gaps.end()
+            self._end_line()
             loop.remove_signal_handler(signal.SIGINT)
-        self._end_line()
         return 0
 
     async def _talk(self) -> None:
         async with self._client.converse(
-            session_id=self._session, resume_from_sequence=self._sequence
+            session_id=self._session,
+            patience=self._patience,
+            connect_within=self._connect_within,
+            on_lost=self._gaps.lost,
+            on_gap=self._gaps.back,
         ) as conversation:
             self._conversation = conversation
-            self._session = conversation.session_id
-            if self._sequence is None:
-                self._sequence = conversation.started.session.last_sequence
             tasks = [
                 asyncio.create_task(self._print_events(conversation)),
                 asyncio.create_task(self._send_lines(conversation)),
@@ -106,8 +108,7 @@ class Chat:
     async def _print_events(self, conversation: Conversation) -> None:
         async for event in conversation:
             self._show(event)
-            if event.sequence:
-                self._sequence = event.sequence
+        raise PeerLostError("The conversation was ended by the other side.")
 
     def _show(self, event: session_events_pb2.ServerEvent) -> None:
         kind = event.WhichOneof("event")
@@ -155,6 +156,12 @@ class Chat:
             sys.stdout.write(text)
             sys.stdout.flush()
             self._fresh_line = text.endswith("\n")
+
+    def _tell(self, line: str) -> None:
+        self._end_line()
+        print(line, file=sys.stderr, flush=True)
+        if not self._answering:
+            self._prompt()
 
     def _prompt(self) -> None:
         if self._person:

@@ -4,7 +4,8 @@ import argparse
 import json
 import sys
 
-from ensemble.launcher.connection import client
+from ensemble.launcher.connection import client, trying
+from ensemble.launcher.gap_notice import GapNotice
 
 
 async def run(options: argparse.Namespace) -> int:
@@ -14,7 +15,18 @@ async def run(options: argparse.Namespace) -> int:
         print("ensemble: ask what? The question is empty.", file=sys.stderr)
         return 2
     async with client() as gateway:
-        answer = await gateway.ask(text, session_id=options.session, model=options.model)
+        gaps = GapNotice(lambda line: print(line, file=sys.stderr, flush=True))
+        try:
+            answer = await gateway.ask(
+                text,
+                session_id=options.session,
+                model=options.model,
+                on_lost=gaps.lost,
+                on_gap=gaps.back,
+                **trying(options.patience),
+            )
+        finally:
+            gaps.end()
     if not options.json:
         for notice in answer.notices:
             print(f"* {notice}", file=sys.stderr)

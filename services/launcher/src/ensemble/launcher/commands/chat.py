@@ -9,4 +9,4 @@ from ensemble.launcher.terminal import Chat
 async def run(options: argparse.Namespace) -> int:
     """Talk until the person leaves."""
     async with client() as gateway:
-        return await Chat(gateway, session_id=options.session).run()
+        return await Chat(gateway, session_id=options.session, patience=options.patience).run()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ensemble.client.voice import read_wav, talk
 from ensemble.core.errors import InvalidAudioError
-from ensemble.launcher.connection import client
+from ensemble.launcher.connection import client, trying
+from ensemble.launcher.gap_notice import GapNotice
 
 
 async def run(options: argparse.Namespace) -> int:
@@ -17,15 +18,25 @@ async def run(options: argparse.Namespace) -> int:
         from ensemble.launcher.microphone import converse
 
         async with client() as gateway:
-            return await converse(gateway, options.session)
+            return await converse(gateway, options.session, options.patience)
     if not options.recording:
         print("ensemble: talk needs a WAV file, or --mic.", file=sys.stderr)
         return 2
     recording = read_wav(_read(options.recording))
     async with client() as gateway:
-        spoken = await talk(
-            gateway, recording, session_id=options.session, real_time=options.real_time
-        )
+        gaps = GapNotice(lambda line: print(line, file=sys.stderr, flush=True))
+        try:
+            spoken = await talk(
+                gateway,
+                recording,
+                session_id=options.session,
+                real_time=options.real_time,
+                on_lost=gaps.lost,
+                on_gap=gaps.back,
+                **trying(options.patience),
+            )
+        finally:
+            gaps.end()
     for error in spoken.trouble:
         print(f"ensemble: warning: {error.reason}: {error.message}", file=sys.stderr)
     if options.output:
