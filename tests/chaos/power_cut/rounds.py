@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass, field
 
 from ensemble.core.errors import EnsembleError
+from ensemble.eventlog import EventLog
 from tests.chaos.power_cut.lossy_disk.image import Dice
 from tests.chaos.power_cut.stores import CannotOpenError, Store
 from tests.chaos.power_cut.verdict import Place, Verdict, judge
+from tests.chaos.power_cut.workload import batch
 
 _CHANCES = (0.0, 0.02, 0.3, 0.7, 0.98)
 # Changes to the disk until the power goes: while a store is made or recovers, and later on.
@@ -91,6 +93,17 @@ async def cut_power(
 async def _judge(store: Store, acknowledged: dict[str, int]) -> Verdict:
     try:
         async with store.opened() as log:
-            return await judge(log, acknowledged)
+            verdict = await judge(log, acknowledged)
+            if not verdict.wrong:
+                await _append_more(log, verdict.places)
+            return verdict
     except (CannotOpenError, EnsembleError) as exc:
         return Verdict([f"it cannot be opened, or read: {exc}"], sum(acknowledged.values()))
+
+
+async def _append_more(log: EventLog, places: dict[str, Place]) -> None:
+    """Appends go on; on the copy that was judged, and in the next round on the store itself."""
+    for stream, at in places.items():
+        due = batch(stream, at.batch + 1, at.seq + 1)
+        seqs = await log.append(due.appends)
+        assert seqs[:-1] == list(range(due.first, due.last + 1)), (stream, at, seqs)

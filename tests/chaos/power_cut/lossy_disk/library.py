@@ -6,6 +6,7 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _SOURCES = [Path(__file__).with_name(name) for name in ("journal.c", "calls.c")]
 @functools.cache
 def library() -> Path:
     """Compile the library, once per process, and return where it is."""
+    assert sys.platform == "linux", "Power cuts are played with LD_PRELOAD, which needs Linux."
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise AssertionError("There is no C compiler: install one (cc), or name it in CC.")
