@@ -21,8 +21,14 @@ _AHEAD: Final = 50
 _REPORT_LIFE: Final = 1.0
 """Seconds after which a report is old and playback is taken to have gone on by the clock."""
 
+_DOUBT_S: Final = 3.0
+"""Seconds after which a client that reports no more is taken to have gone on playing. Longer than
+it takes to notice that it is gone: what it did not hear is then sent again."""
+
 _KEPT_S: Final = 1.0
 """Seconds of played speech kept for a client that comes back and had heard less."""
+
+_LEAST_WAIT_S: Final = 0.02
 
 
 @dataclass(slots=True, frozen=True)
@@ -83,6 +89,8 @@ class Voice:
         self._base = 0
         self._base_time = 0.0
         self._reported = False
+        self._confirmed = 0
+        self._confirmed_time = 0.0
         self._paused = False
         self._news = asyncio.Event()
 
@@ -105,6 +113,7 @@ class Voice:
     def report(self, played: int) -> None:
         """Take note of how many samples the client has played."""
         self._base, self._base_time = min(played, self._sent), self._loop.time()
+        self._confirmed, self._confirmed_time = self._base, self._base_time
         self._reported = True
         self._forget()
         self._step.set()
@@ -113,7 +122,7 @@ class Voice:
     def pause(self) -> None:
         """Nobody is there to hear it."""
         if not self._paused:
-            self._base = self._position()
+            self._base = self._certain()
             self._paused = True
 
     def resume(self, played: int | None) -> None:
@@ -126,6 +135,7 @@ class Voice:
             self._frames.appendleft(self._kept.pop())
         self._sent = self._frames[0].audio.offset_samples if self._frames else self._sent
         self._base, self._base_time = heard, self._loop.time()
+        self._confirmed, self._confirmed_time = self._base, self._base_time
         self._reported = self._reported or played is not None
         self._paused = False
         self._step.set()
@@ -212,8 +222,8 @@ class Voice:
                     response_id=self._response_id, total_samples=self._total
                 )
                 await self._send(session_events_pb2.ServerEvent(response_audio_done=done))
-            elif (left := self._total - self._position()) > 0:
-                await self._next_step(left / self._rate)
+            elif (left := self._total - self._certain()) > 0:
+                await self._next_step(max(left / self._rate, _LEAST_WAIT_S))
             else:
                 return
 
@@ -283,8 +293,15 @@ class Voice:
             return self._sent
         return position
 
+    def _certain(self) -> int:
+        """Samples of which it is certain enough that they were heard."""
+        silent_s = self._loop.time() - self._confirmed_time
+        if self._reported and not self._paused and silent_s < _DOUBT_S:
+            return self._confirmed
+        return self._position()
+
     def _forget(self) -> None:
         """Drop what was played too long ago to be asked for again."""
-        oldest = self._position() - int(_KEPT_S * self._rate)
+        oldest = self._certain() - int(_KEPT_S * self._rate)
         while self._kept and self._kept[0].end <= oldest:
             self._kept.popleft()
