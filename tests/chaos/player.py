@@ -72,6 +72,6 @@ class Player:
             if self.played == self._there and not self._complete and self._dry_since is None:
                 self._dry_since = time.monotonic()
             ticks += 1
-            if ticks % _REPORT_TICKS == 0 and self.played != reported and self.playing:
+            if ticks % _REPORT_TICKS == 0 and self.played != reported:
                 reported = self.played
                 await self._conversation.report_playback(self._response, self.played)

@@ -118,10 +118,12 @@ async def test_a_frozen_orchestrator_wakes_up_late(
         shared_postgres().database() as store,
         Stack("frozen", tmp_path / "s", zygote, store=store, orchestrators=3) as stack,
     ):
-        crowd = Crowd(stack, seed, texts=2, voices=4)
+        crowd = Crowd(stack, seed, texts=2, voices=6)
+        killer = crowd.aim()
         async with crowd.talking():
             for turn in range(6):
                 await asyncio.sleep(rng.uniform(1.0, 2.0))
+                await killer.in_phase("speaking")
                 label = f"orchestrator-{turn % 3 + 1}"
                 await stack.freeze(label)
                 frozen.append(stack.freezes[-1])
@@ -142,10 +144,12 @@ async def test_another_orchestrator_takes_over(
         shared_postgres().database() as store,
         Stack("takeover", tmp_path / "s", zygote, store=store, orchestrators=3) as stack,
     ):
-        crowd = Crowd(stack, seed, texts=2, voices=4)
+        crowd = Crowd(stack, seed, texts=2, voices=6)
+        killer = crowd.aim()
         async with crowd.talking():
             for turn in range(8):
-                await asyncio.sleep(rng.uniform(1.5, 2.5))
+                await asyncio.sleep(rng.uniform(1.0, 2.0))
+                await killer.in_phase("speaking")
                 label = f"orchestrator-{turn % 3 + 1}"
                 # It stays away: it is others that have to go on.
                 stack.nodes[label].hold.clear()
@@ -165,9 +169,11 @@ async def test_the_same_orchestrator_comes_back(
     rng = random.Random(f"{seed} same")
     async with Stack("same", tmp_path / "s", zygote) as stack:
         crowd = Crowd(stack, seed, texts=2, voices=4)
+        killer = crowd.aim()
         async with crowd.talking():
             for _ in range(8):
-                await asyncio.sleep(rng.uniform(1.5, 2.5))
+                await asyncio.sleep(rng.uniform(1.0, 2.0))
+                await killer.in_phase("speaking")
                 await stack.kill("orchestrator-1")
         outcome = await crowd.judge()
     times = takeover("killed, the same one restarts", outcome.kills, outcome.records, goal_s=1.0)
