@@ -183,6 +183,24 @@ class EventLogContract:
         async with aclosing(log.tail(ONE)) as events:
             assert (await anext(events)).text == "Grüße, 世界"
 
+    @pytest.mark.parametrize(
+        ("text", "kept"),
+        [("a\0b", "a\ufffdb"), ("\ud800 half", "\ufffd half"), ("\ud83d\ude00", "\U0001f600")],
+    )
+    async def test_characters_that_no_store_keeps_are_replaced(
+        self, log: EventLog, text: str, kept: str
+    ) -> None:
+        await log.append([event(ONE, text=text)])
+        assert [item.text for item in await log.read(ONE)] == [kept]
+        assert (await log.audit(ONE)).intact
+
+    async def test_numbers_at_the_edge_are_kept(self, log: EventLog) -> None:
+        big = Execution("r1", input_tokens=2**63 - 1, latency_ms=-(2**63), cost_usd=Decimal("9e9"))
+        await log.append([event(ONE, schema_version=2**31 - 1, execution=big)])
+        assert (await log.read(ONE))[0].schema_version == 2**31 - 1
+        ((tokens,),) = await self.query(log, "SELECT input_tokens FROM executions")
+        assert tokens == 2**63 - 1
+
     async def test_times_never_run_backwards_in_a_stream(self, log: EventLog) -> None:
         for _ in range(20):
             await log.append([event(ONE), event(TWO)])

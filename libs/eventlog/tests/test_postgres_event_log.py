@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from event_log_contract import ONE, TWO, EventLogContract, event, payloads
+from event_log_contract import ONE, EventLogContract, event, payloads
 from ownership_contract import OwnershipContract
 from retention_contract import RetentionContract
 
@@ -100,25 +100,6 @@ async def test_more_appends_than_the_queue_holds_all_get_through(dsn: str) -> No
     await asyncio.gather(*(log.append([event(ONE)]) for _ in range(100)))
     assert len(await log.read(ONE)) == 100
     await log.close()
-
-
-async def test_one_that_cannot_be_written_fails_alone(log: PostgresEventLog) -> None:
-    await log.append([event(ONE)])
-    bad = StreamKey("session", "nul\0l")
-    results = await asyncio.gather(
-        log.append([event(ONE)]),
-        log.append([event(bad)]),
-        log.append([event(TWO)]),
-        return_exceptions=True,
-    )
-    assert isinstance(results[1], StorageUnavailableError)
-    assert [results[0], results[2]] == [[2], [1]]
-
-
-async def test_a_zero_character_is_replaced(log: PostgresEventLog) -> None:
-    await log.append([event(ONE, text="a\0b")])
-    assert [item.text for item in await log.read(ONE)] == ["a\N{REPLACEMENT CHARACTER}b"]
-    assert (await log.audit(ONE)).intact
 
 
 async def test_two_logs_on_one_database_write_one_chain(dsn: str, log: PostgresEventLog) -> None:

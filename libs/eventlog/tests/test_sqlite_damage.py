@@ -1,4 +1,4 @@
-"""Damage to the file of a log, its clock and its process: an error or a clean recovery."""
+"""Damage to the file of a log, and a second process on it: an error or a clean recovery."""
 
 import asyncio
 import shutil
@@ -15,8 +15,6 @@ from ensemble.core.errors import StorageCorruptError, StorageLockedError
 from ensemble.eventlog import SqliteEventLog
 
 pytestmark = pytest.mark.contract
-
-_HOUR = 3_600_000_000_000
 
 
 async def _crashed(folder: Path) -> Path:
@@ -158,29 +156,6 @@ async def test_what_was_erased_is_nowhere_in_the_files(tmp_path: Path) -> None:
     await log.close()
     assert secret not in files[0].read_bytes()
     assert b"kept of bob" in files[0].read_bytes()
-
-
-async def test_a_clock_that_jumps_back_an_hour_does_not_turn_time_round(tmp_path: Path) -> None:
-    now = 10 * _HOUR
-    log = await SqliteEventLog.open(tmp_path / "log.db", clock=lambda: now)
-    await log.append([event(ONE)])
-    now -= _HOUR
-    await log.append([event(ONE), event(TWO)])
-    await log.close()
-    log = await SqliteEventLog.open(tmp_path / "log.db", clock=lambda: now)
-    await log.append([event(ONE)])
-    now += 2 * _HOUR
-    await log.append([event(ONE)])
-    times = [item.created_at for item in await log.read(ONE)]
-    assert times == [10 * _HOUR, 10 * _HOUR, 10 * _HOUR, 11 * _HOUR]
-    assert [item.created_at for item in await log.read(TWO)] == [9 * _HOUR]
-    assert (await log.audit(ONE)).intact
-    head = await log.head(ONE)
-    assert head is not None
-    assert head.updated_at >= head.created_at
-    # The last change is told by position, not by the clock.
-    assert [found.stream for found in await log.heads("session")] == [ONE, TWO]
-    await log.close()
 
 
 _OPEN = """

@@ -6,15 +6,44 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from ensemble.core.errors import InvalidArgumentError
+
 _NANOS: Final = 1_000_000_000
+_INT32: Final = range(2**31)
+_INT64: Final = range(-(2**63), 2**63)
+
+
+def _check_words(**fields: str) -> None:
+    """Refuse what one of the stores cannot keep."""
+    for name, value in fields.items():
+        if "\0" in value or not (value.isascii() or _is_unicode(value)):
+            raise InvalidArgumentError(
+                f"{name} has a zero character, or half of a character.",
+                violations={name: "no zero characters, no lone surrogates"},
+            )
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class StreamKey:
-    """Names one stream: its kind, such as ``session``, and an id unique within it."""
+    """Names one stream: its kind, such as ``session``, and an id unique within it.
+
+    Raises:
+        InvalidArgumentError: A zero character or a lone surrogate is in it.
+    """
 
     kind: str
     name: str
+
+    def __post_init__(self) -> None:
+        _check_words(kind=self.kind, name=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +60,10 @@ class Execution:
         status: ``running``, ``completed``, ``interrupted`` or ``failed``.
         latency_ms: From its start to its end; 0 while it runs.
         cost_usd: Price in US dollars.
+
+    Raises:
+        InvalidArgumentError: A number is too large for the store, or not finite; or words are
+            as in ``StreamKey``.
     """
 
     id: str
@@ -41,6 +74,16 @@ class Execution:
     output_tokens: int = 0
     latency_ms: int = 0
     cost_usd: Decimal = field(default_factory=Decimal)
+
+    def __post_init__(self) -> None:
+        _check_words(id=self.id, agent=self.agent, model=self.model, status=self.status)
+        numbers = (self.input_tokens, self.output_tokens, self.latency_ms)
+        if (
+            not all(number in _INT64 for number in numbers)
+            or not self.cost_usd.is_finite()
+            or self.cost_nanos not in _INT64
+        ):
+            raise InvalidArgumentError("A number of the execution is too large.")
 
     @property
     def running(self) -> bool:
@@ -62,6 +105,7 @@ class Append:
         type: What the payload is, such as ``response_done``.
         payload: The event itself; the log never looks into it.
         text: Words of the event that SQL shall see, kept beside the payload instead of in it.
+            Characters that a store cannot keep are replaced by U+FFFD.
         schema_version: Version of the payload's shape.
         expected_seq: Refuse the batch unless the stream's last ``seq`` is this one
             (0: the stream must be new). None accepts any.
@@ -72,6 +116,10 @@ class Append:
             may append to it, until it is claimed.
         execution: Work that begins or ends with this event.
         snapshot: State of the stream including this event; replaces the one before.
+
+    Raises:
+        InvalidArgumentError: The version is no number of 31 bits, or words other than ``text``
+            are as in ``StreamKey``.
     """
 
     stream: StreamKey
@@ -85,6 +133,11 @@ class Append:
     own: bool = False
     execution: Execution | None = None
     snapshot: bytes | None = None
+
+    def __post_init__(self) -> None:
+        _check_words(type=self.type, owner=self.owner, mark=self.mark or "")
+        if self.schema_version not in _INT32:
+            raise InvalidArgumentError(f"{self.schema_version} is no version.")
 
 
 @dataclass(frozen=True, slots=True)

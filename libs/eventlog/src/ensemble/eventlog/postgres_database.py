@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ensemble.core.errors import (
     EnsembleError,
+    InvalidArgumentError,
     StorageCorruptError,
     StorageFullError,
     StorageUnavailableError,
@@ -19,6 +20,9 @@ Connection = Any
 _CONNECT_S: Final = 2.0
 _STATEMENT_S: Final = 10.0
 _READERS: Final = 4
+
+_NOT_STORABLE: Final = ("22003", "22021", "22P05")
+"""A number out of range, and characters that are none."""
 
 _SESSION: Final = {
     "application_name": "ensemble",
@@ -106,7 +110,28 @@ class Database:
             raise self.closed()
         with self.errors():
             async with self._pool.acquire(timeout=_STATEMENT_S) as connection:
+                try:
+                    yield connection
+                except TimeoutError:
+                    # The server stands still: it would not answer to a cancellation either.
+                    connection.terminate()
+                    raise
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, **options: Any) -> AsyncIterator[Connection]:
+        """Lend a connection as ``borrowed`` does, with a transaction begun."""
+        async with self.borrowed() as connection:
+            transaction = connection.transaction(**options)
+            await transaction.start()
+            try:
                 yield connection
+            except TimeoutError:
+                raise
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[Connection]:
@@ -125,8 +150,8 @@ class Database:
         try:
             async with self.borrowed() as connection:
                 return list(await connection.fetch(query, *values))
-        except StorageUnavailableError:
-            if self._pool is None:
+        except StorageUnavailableError as exc:
+            if self._pool is None or isinstance(exc.__cause__, TimeoutError):
                 raise
         # Every connection of the pool is as old as the server; the second one is new.
         await self._pool.expire_connections()
@@ -150,6 +175,8 @@ class Database:
                 f"The disk under {self.where} is full; free some space and try again.",
                 metadata=place,
             )
+        if state in _NOT_STORABLE or isinstance(exc, self._asyncpg.DataError):
+            return InvalidArgumentError(f"The log cannot keep such a value ({what}).")
         if state in ("XX001", "XX002"):
             return StorageCorruptError(
                 f"{self.where} is damaged ({what}). Restore a backup.", metadata=place

@@ -174,10 +174,9 @@ class PostgresEventLog(StoredEventLog):
 
     async def audit(self, stream: StreamKey) -> Audit:
         """See ``EventLog.audit``; sees the stream as it is when it begins."""
-        async with (
-            self._database.borrowed() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        async with self._database.transaction(
+            isolation="repeatable_read", readonly=True
+        ) as connection:
             row = await connection.fetchrow(queries.STREAM, stream.kind, stream.name)
             if row is None:
                 return Audit(0, 0, 0, chain.START)
@@ -199,7 +198,7 @@ class PostgresEventLog(StoredEventLog):
         """See ``EventLog.erase``. Each stream is erased in a transaction of its own."""
         touched = events = 0
         for stream in dict.fromkeys(streams):
-            async with self._database.borrowed() as connection, connection.transaction():
+            async with self._database.transaction() as connection:
                 erased = await _erase(connection, stream)
             touched, events = touched + bool(erased), events + erased
         return Erased(touched, events)
@@ -213,7 +212,7 @@ class PostgresEventLog(StoredEventLog):
         return (until if last > until else 0), [row["name"] for row in rows]
 
     async def _drop_page(self, stream: StreamKey, which: OldStreams) -> DroppedPage:
-        async with self._database.borrowed() as connection, connection.transaction():
+        async with self._database.transaction() as connection:
             row = await connection.fetchrow(
                 f"{retention.look(which)} FOR UPDATE", which.kind, which.before, stream.name
             )

@@ -45,6 +45,11 @@ WITH orphans AS MATERIALIZED (
 )
 SELECT kind, name FROM taken ORDER BY position
 """  # noqa: S608 - made of constants
+_CLAIMED: Final = f"""
+SELECT name FROM streams WHERE fence = $1 AND kind = $2 AND mark = $3 AND name = ANY ($4::text[])
+    AND {_ALIVE}
+ORDER BY position
+"""  # noqa: S608 - made of constants
 _RELEASE: Final = """
 WITH held AS MATERIALIZED (
     SELECT s.id FROM streams s JOIN unnest($2::text[], $3::text[]) AS n (kind, name)
@@ -60,12 +65,13 @@ class PostgresOwnership(Ownership):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._unanswered: dict[tuple[str, str, int], list[str]] = {}
 
     async def join(
         self, slot: str, address: str = "", *, after: Instance | None = None
     ) -> Instance:
         """See ``Ownership.join``."""
-        async with self._database.borrowed() as connection, connection.transaction():
+        async with self._database.transaction() as connection:
             # Two who join the same slot do so one after the other.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", slot)
             if after and await connection.fetch(_LATER, slot, after.fence):
@@ -100,10 +106,28 @@ class PostgresOwnership(Ownership):
     async def claim_orphans(
         self, kind: str, mark: str, instance: Instance, limit: int
     ) -> list[StreamKey]:
-        """See ``Ownership.claim_orphans``."""
-        async with self._database.borrowed() as connection:
-            rows = await connection.fetch(_CLAIM_ORPHANS, instance.fence, kind, mark, limit)
-        return [StreamKey(*row) for row in rows]
+        """See ``Ownership.claim_orphans``.
+
+        If the answer is lost, the next call finds out what was claimed and returns that as well.
+        """
+        fence = instance.fence
+        claimed = await self._found_out(kind, mark, fence)
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(
+                _CLAIM_ORPHANS, fence, kind, mark, max(limit - len(claimed), 0)
+            )
+            claimed += [row["name"] for row in rows]
+            # From here on, it is known what would have been claimed if no answer came.
+            self._unanswered[kind, mark, fence] = claimed
+        self._unanswered.pop((kind, mark, fence), None)
+        return [StreamKey(kind, name) for name in claimed]
+
+    async def _found_out(self, kind: str, mark: str, fence: int) -> list[str]:
+        names = self._unanswered.get((kind, mark, fence))
+        if not names:
+            return []
+        rows = await self._database.fetch(_CLAIMED, fence, kind, mark, names)
+        return [row["name"] for row in rows]
 
     async def holder(self, stream: StreamKey) -> Instance | None:
         """See ``Ownership.holder``."""

@@ -213,9 +213,11 @@ class PostgresWriter:
                     await commit.make_streams(connection)
                     and await commit.write(connection, _news(commit.streams))
                 )
-        except BaseException:
-            with contextlib.suppress(Exception):
-                await transaction.rollback()
+        except BaseException as exc:
+            # A server that stands still would not answer to this either.
+            if not lost(exc):
+                with contextlib.suppress(Exception):
+                    await transaction.rollback()
             raise
         if not done:
             await transaction.rollback()

@@ -42,8 +42,7 @@ class StreamState:
             )
         seq, at = last + 1, max(now, self.updated_at)
         self.secret = self.secret or chain.new_secret()
-        # Postgres keeps no text with a zero character.
-        text = item.text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        text = _storable(item.text)
         content = chain.digest(self.secret, seq, item.payload, text)
         self.chain = chain.link(self.chain, seq, item.type, item.schema_version, at, content)
         self.last_seq, self.updated_at = seq, at
@@ -52,3 +51,12 @@ class StreamState:
     def seal(self, snapshot: bytes) -> bytes:
         """Return the digest by which a damaged snapshot of the present state is found."""
         return chain.digest(self.secret, self.last_seq, snapshot, "")
+
+
+def _storable(text: str) -> str:
+    """Return ``text`` without what Postgres or UTF-8 cannot hold."""
+    if "\0" in text:
+        text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -146,17 +146,39 @@ class PostgresServer:
             time.sleep(0.01)
         return False
 
+    @property
+    def pid(self) -> int:
+        """Process that was started last.
+
+        Raises:
+            AssertionError: The server is down.
+        """
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill the server and all its processes at once."""
+        self._signal_all(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop all its processes where they are, until ``thaw``."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let all its processes go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
         assert self._process is not None
         pid, children = self._process.pid, []
         if self._process.poll() is None:
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for victim in (pid, *map(int, children)):
+        for process in (pid, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
-        self._process.wait()
-        self._process = None
+                os.kill(process, number)
 
     def stop(self) -> None:
         """Stop it in order; connections are cut."""
