@@ -66,7 +66,10 @@ def test_all_is_not_erased_unless_it_is_meant(capsys: pytest.CaptureFixture[str]
     assert "--yes" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("action", ["list", "show", "export", "replay", "verify", "erase"])
+@pytest.mark.parametrize(
+    "action",
+    ["list", "show", "export", "replay", "verify", "erase", "backup", "restore", "retain"],
+)
 def test_each_action_has_help(action: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["sessions", action, "--help"])

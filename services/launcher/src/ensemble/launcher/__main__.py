@@ -90,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_patience(talk)
     _add_json(talk)
 
-    add_sessions(command("sessions", "list, show, export, replay, verify or erase conversations"))
+    add_sessions(
+        command("sessions", "list, show, export, replay, verify, erase or back up conversations")
+    )
     add_explain(
         command("explain", "show what each turn took: models, tools, tokens, cost, waiting")
     )

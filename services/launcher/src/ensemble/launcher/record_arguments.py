@@ -1,6 +1,9 @@
 """The command line of ``ensemble sessions`` and ``ensemble explain``."""
 
 import argparse
+import datetime
+import re
+import textwrap
 from collections.abc import Callable
 
 _ID = "session id; 'last' is the one that changed last"
@@ -12,7 +15,11 @@ def add_sessions(parser: argparse.ArgumentParser) -> None:
 
     def action(name: str, text: str, epilog: str = "") -> argparse.ArgumentParser:
         made = actions.add_parser(
-            name, help=text, description=text[0].upper() + text[1:] + ".", epilog=epilog
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog="\n\n".join(textwrap.fill(part, 78) for part in epilog.split("\n\n")),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         made.add_argument("--json", action="store_true", help="print JSON")
         return made
@@ -64,6 +71,58 @@ def add_sessions(parser: argparse.ArgumentParser) -> None:
     )
     _one_or_all(erase, required=True)
     erase.add_argument("--yes", action="store_true", help="do it; needed with --all")
+
+    backup = action(
+        "backup",
+        "write everything that was said into one file, also while the assistant runs",
+        "The file holds what was said in full; only its owner may read it. What is erased later "
+        "is still in it. Things remembered, timers and reminders are not part of it: they are in "
+        "world.db under ENSEMBLE_HOME.\n\nexample: ensemble sessions backup monday.ensemble",
+    )
+    backup.add_argument("file", metavar="FILE", help="where to; replaced once complete")
+    _store(backup)
+
+    restore = action(
+        "restore",
+        "write a backup into a store that is empty, of the same kind or the other",
+        "A file as store has to be held by nobody: stop the assistant first.\n\n"
+        "example: ensemble sessions restore monday.ensemble --store postgresql://me@db/ensemble",
+    )
+    restore.add_argument("file", metavar="FILE", help="what 'sessions backup' wrote")
+    _store(restore)
+
+    retain = action(
+        "retain",
+        "drop what is older, for good",
+        "The time counts from the last event of a session; one that is being answered stays. Of "
+        "what goes the store keeps the id, the times and the end of the chain, as proof that it "
+        "was there. A file as store has to be held by nobody: stop the assistant first.\n\n"
+        "example: ensemble sessions retain --older-than 90d --yes",
+    )
+    retain.add_argument(
+        "--older-than", type=age, required=True, metavar="AGE", help="such as 90d, 12h or 2w"
+    )
+    retain.add_argument("--yes", action="store_true", help="do it; needed")
+    _store(retain)
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        default="",
+        metavar="URL|FILE",
+        help="a postgresql:// URL or an SQLite file (default: what the orchestrator would use: "
+        "ENSEMBLE_ORCHESTRATOR_STORE, else the file under ENSEMBLE_HOME)",
+    )
+
+
+def age(text: str) -> datetime.timedelta:
+    """Read an age such as ``90d`` from the command line."""
+    units = {"h": "hours", "d": "days", "w": "weeks"}
+    found = re.fullmatch(r"([0-9]{1,5})([hdw])", text)
+    if not found or not int(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no age; write it as 12h, 90d or 2w")
+    return datetime.timedelta(**{units[found[2]]: int(found[1])})
 
 
 def add_explain(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,7 @@
-"""``ensemble sessions``: what was said before, shown, exported, replayed, checked, erased."""
+"""``ensemble sessions``: what was said before, shown, exported, replayed, checked, erased.
+
+``backup``, ``restore`` and ``retain`` go to the store itself, the others to the gateway.
+"""
 
 import argparse
 import asyncio
@@ -23,6 +26,11 @@ from ensemble.v1 import session_events_pb2, session_pb2
 
 async def run(options: argparse.Namespace) -> int:
     """Run one of its actions."""
+    if options.action in ("backup", "restore", "retain"):
+        # The store brings libraries that the other actions need not wait for.
+        from ensemble.launcher import store
+
+        return await getattr(store, options.action)(options)  # type: ignore[no-any-return]
     async with client() as gateway:
         match options.action:
             case "list":

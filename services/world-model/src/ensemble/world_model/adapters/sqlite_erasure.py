@@ -95,4 +95,7 @@ def empty_wal(file: SqliteFile) -> bool:
         # While it waits for readers, nobody can write.
         connection.execute("PRAGMA busy_timeout = 250")
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            # SQLite does not: after a power cut the old pages would be there again.
+            file.sync_wal()
         return not busy
