@@ -4,6 +4,7 @@ import abc
 import asyncio
 import atexit
 import contextlib
+import ctypes
 import functools
 import os
 import shutil
@@ -23,6 +24,7 @@ from tests.chaos.power_cut.writers import Writers
 _ROOM = 2 << 30
 # What was synced before the cut may still be acknowledged after it.
 _GRACE_S = 0.02
+_IPC_RMID = 0
 
 
 class CannotOpenError(Exception):
@@ -137,7 +139,21 @@ _SETTINGS = {
     "autovacuum_vacuum_threshold": "5",
     # Reads by other means than calls of libc cannot go wrong here, but the layer need not care.
     "io_method": "sync",
+    # In the data folder, with which it goes.
+    "dynamic_shared_memory_type": "mmap",
 }
+
+
+def _free_memory(creator: int) -> None:
+    """Remove the shared memory that a killed server left.
+
+    The next one would only find it if it had the same folder; each has a new one.
+    """
+    libc = ctypes.CDLL(None)
+    for row in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]:
+        _, segment, _, _, owner, *_ = map(int, row.split())
+        if owner == creator:
+            libc.shmctl(segment, _IPC_RMID, None)
 
 
 class _Judge(PostgresServer):
@@ -210,7 +226,9 @@ class PostgresStore(Store):
             time.sleep(_GRACE_S)
         finally:
             writers.kill()
+            pid = self._server.pid
             self._server.kill()
+            _free_memory(pid)
         return writers.acknowledged
 
     def _boot(self) -> None:
@@ -247,7 +265,7 @@ class PostgresStore(Store):
             yield log
         finally:
             await log.close()
-            await asyncio.to_thread(judge.kill)
+            await asyncio.to_thread(judge.stop)
 
     def remove(self) -> None:
         self._server.remove()
