@@ -15,6 +15,7 @@ from ensemble.orchestrator.membership import Membership
 from ensemble.orchestrator.notices import Notices
 from ensemble.orchestrator.records import Records
 from ensemble.orchestrator.response import Peers
+from ensemble.orchestrator.retention import Retention
 from ensemble.orchestrator.servicer import OrchestratorServicer
 from ensemble.orchestrator.sessions import Sessions
 from ensemble.orchestrator.settings import OrchestratorSettings
@@ -44,6 +45,7 @@ class OrchestratorService(Service):
         self._toolbox: ToolBox | None = None
         self._sessions: Sessions | None = None
         self._notices: Notices | None = None
+        self._retention: Retention | None = None
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """See ``Service.add_to``."""
@@ -75,6 +77,8 @@ class OrchestratorService(Service):
         self._notices = Notices(world, log, sessions, membership)
         self._notices.start()
         sessions.start()
+        self._retention = Retention(log, membership, self._settings.keep_days)
+        self._retention.start()
         self._servicer.begin(sessions, self._notices, Records(log, sessions))
 
     async def drain(self) -> None:
@@ -86,6 +90,8 @@ class OrchestratorService(Service):
     async def close(self) -> None:
         """See ``Service.close``."""
         await self._servicer.close()
+        if self._retention is not None:
+            await self._retention.close()
         if self._notices is not None:
             await self._notices.close()
         if self._sessions is not None:

@@ -1,6 +1,7 @@
 """What can be set about conversations, by ``ENSEMBLE_ORCHESTRATOR_*``."""
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -14,6 +15,7 @@ class OrchestratorSettings(msgspec.Struct, frozen=True, kw_only=True):
         store: Where the event log is: a ``postgresql://`` URL, shared by any number of
             orchestrators; empty for the file ``log``, which one process uses at a time.
         log: File of the event log.
+        keep_days: Days after its last event for which a conversation is kept; 0 keeps it.
         slot: What this process runs as among those that share a store, one process at a time;
             a restart under the same slot takes over at once. Empty for its address.
         advertise: Where gateways reach this process among those that share a store; empty for
@@ -38,6 +40,7 @@ class OrchestratorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     store: str = ""
     log: Path | None = None
+    keep_days: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     slot: str = ""
     advertise: str = ""
     instructions: str = ""
