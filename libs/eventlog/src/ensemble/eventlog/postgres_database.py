@@ -21,8 +21,8 @@ _CONNECT_S: Final = 2.0
 _STATEMENT_S: Final = 10.0
 _READERS: Final = 4
 
-_NOT_STORABLE: Final = ("22003", "22021", "22P05")
-"""A number out of range, and characters that are none."""
+_NOT_STORABLE: Final = ("22000", "22003", "22021", "22P05")
+"""A value that asyncpg cannot send, a number out of range, characters that are none."""
 
 _SESSION: Final = {
     "application_name": "ensemble",
@@ -175,7 +175,7 @@ class Database:
                 f"The disk under {self.where} is full; free some space and try again.",
                 metadata=place,
             )
-        if state in _NOT_STORABLE or isinstance(exc, self._asyncpg.DataError):
+        if state in _NOT_STORABLE:
             return InvalidArgumentError(f"The log cannot keep such a value ({what}).")
         if state in ("XX001", "XX002"):
             return StorageCorruptError(
