@@ -21,7 +21,7 @@ class Disk:
         own_name_with_file: See the rule in the package's docstring.
 
     Attributes:
-        root: The store's folder; only there while the power is on.
+        root: The store's folder, from when the power is first on.
         kept: What survived the last cut; may be filled before the power is first on.
         lies_about: Pattern of names below the root; syncs of such files only seem to work,
             from when the power is on again.
@@ -64,12 +64,6 @@ class Disk:
             "POWER_CUT_ROOT": str(self.root),
             "POWER_CUT_JOURNAL": str(self._journal_path),
         }
-
-    @property
-    def changes(self) -> int:
-        """Changes and syncs since the power is on."""
-        assert self._journal is not None
-        return self._journal.records
 
     def cut_after(self, changes: int) -> None:
         """Let the power go after so many more changes."""
