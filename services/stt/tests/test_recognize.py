@@ -28,7 +28,7 @@ def _speech(loud: Any, quiet: Any, *gaps: float) -> Any:
 async def _ends_with(call: Any) -> EnsembleError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async with asyncio.timeout(10):
-            while await call.read() is not grpc.aio.EOF:
+            async for _ in call:
                 pass
     return from_rpc_error(caught.value)
 

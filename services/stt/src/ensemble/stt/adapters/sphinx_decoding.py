@@ -18,9 +18,10 @@ _SEARCH: Final = "main"
 _LANGUAGE_WEIGHT: Final = 6.5
 # Above the engine's own: slow and synthetic speech sets words apart by short silences.
 _SILENCE_PROBABILITY: Final = 0.02
-# Wider than the engine's own: a grammar with many sentences loses the right one early.
+# Wider than the engine's own: a grammar with many sentences loses the right one early. Of 252
+# commands 82 % were heard right with a word beam of 1e-50, 84 % with 1e-70 and no more with 1e-150.
 _SOUND_BEAM: Final = 1e-70
-_WORD_BEAM: Final = 1e-50
+_WORD_BEAM: Final = 1e-70
 # Natural logarithm of the base of the engine's own logarithms.
 _LOGARITHM: Final = math.log(1.0001)
 # Bytes that the engine is handed at a time, 10 ms: it holds the interpreter while it works, and

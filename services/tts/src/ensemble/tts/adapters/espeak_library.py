@@ -13,6 +13,9 @@ from ensemble.tts.ports import Emit, WordMark
 WORDS_PER_MINUTE = 175
 """How fast the voices speak of themselves."""
 
+PITCH = 50
+"""How high the voices speak of themselves, 0 to 99."""
+
 _SYNCHRONOUS = 2
 _CHUNK_MS = 60
 _PHONEME_EVENTS_IN_IPA = 0b11
@@ -22,6 +25,7 @@ _PHONEME_EVENT = 7
 _POSITION_IN_CHARACTERS = 1
 _UTF8 = 1
 _RATE_PARAMETER = 1
+_PITCH_PARAMETER = 3
 
 
 class _EventId(ctypes.Union):
@@ -94,7 +98,7 @@ class EspeakLibrary:
         self._callback = _Callback(self._take)
         library.espeak_SetSynthCallback(self._callback)
         self._lock = threading.Lock()
-        self._chosen = ("", 0)
+        self._chosen = ("", 0, 0)
         self._emit: Emit | None = None
         self._phonemes: list[tuple[str, int]] = []
         self._failure: BaseException | None = None
@@ -121,7 +125,12 @@ class EspeakLibrary:
         return {path.name.casefold(): path.name for path in folder.iterdir()}
 
     def speak(
-        self, text: str, voice: str, emit: Emit, words_a_minute: int = WORDS_PER_MINUTE
+        self,
+        text: str,
+        voice: str,
+        emit: Emit,
+        words_a_minute: int = WORDS_PER_MINUTE,
+        pitch: int = PITCH,
     ) -> list[tuple[str, int]]:
         """Speak ``text`` into ``emit``, 60 ms at a time, and return when all is said.
 
@@ -133,7 +142,7 @@ class EspeakLibrary:
         """
         data = text.encode()
         with self._lock:
-            self._choose(voice, words_a_minute)
+            self._choose(voice, words_a_minute, pitch)
             self._emit, self._failure, self._phonemes = emit, None, []
             status = self._library.espeak_Synth(
                 data, len(data) + 1, 0, _POSITION_IN_CHARACTERS, 0, _UTF8, None, None
@@ -145,14 +154,15 @@ class EspeakLibrary:
             raise EngineFailedError("espeak-ng refused the text.")
         return phonemes
 
-    def _choose(self, voice: str, words_a_minute: int) -> None:
-        if self._chosen == (voice, words_a_minute):
+    def _choose(self, voice: str, words_a_minute: int, pitch: int) -> None:
+        if self._chosen == (voice, words_a_minute, pitch):
             return
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
-            self._chosen = ("", 0)
+            self._chosen = ("", 0, 0)
             raise EngineFailedError("espeak-ng cannot load this voice.")
         self._library.espeak_SetParameter(_RATE_PARAMETER, words_a_minute, 0)
-        self._chosen = (voice, words_a_minute)
+        self._library.espeak_SetParameter(_PITCH_PARAMETER, pitch, 0)
+        self._chosen = (voice, words_a_minute, pitch)
 
     def _take(self, samples: Any, count: int, events: Any) -> int:
         """Take a chunk from the library; 1 tells it to stop."""
