@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 
 SEED = int(os.environ.get("POWER_CUT_SEED") or random.randrange(10**6))
 CUTS = int(os.environ.get("POWER_CUT_CUTS") or 20)
+_NEW = 8
 _CONTROL_CUTS = 12
 
 Keep = Callable[[Store], Store]
@@ -34,6 +35,16 @@ def keep() -> Iterator[Keep]:
     yield remember
     for store in stores:
         store.remove()
+
+
+async def test_a_new_sqlite_log_in_a_new_folder_keeps_what_it_acknowledged(keep: Keep) -> None:
+    acknowledged = 0
+    for number in range(_NEW):
+        store = keep(SqliteStore(file="home/log.db"))
+        report = await cut_power(store, cuts=1, seed=SEED + number)
+        assert not report.wrong, report
+        acknowledged += report.acknowledged
+    assert acknowledged
 
 
 async def test_sqlite_keeps_what_it_acknowledged(keep: Keep) -> None:
