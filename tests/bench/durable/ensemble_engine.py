@@ -65,8 +65,8 @@ class Dialogue:
         wrapped = session_events_pb2.ClientEvent(**event)
         await self._call.write(orchestrator_service_pb2.RunSessionRequest(event=wrapped))
 
-    async def until(self, branch: str) -> session_events_pb2.ServerEvent:
-        """Read until an event of a kind; the text that comes meanwhile is added to ``text``.
+    async def until(self, *branches: str) -> session_events_pb2.ServerEvent:
+        """Read until an event of these kinds; the text that comes is added to ``text``.
 
         Raises:
             RuntimeError: The stream ended before.
@@ -77,9 +77,9 @@ class Dialogue:
             self.sequence = max(self.sequence, event.sequence)
             if kind == "response_text_delta":
                 self.text += event.response_text_delta.text
-            if kind == branch:
+            if kind in branches:
                 return event
-        raise RuntimeError(f"the session ended before {branch}")
+        raise RuntimeError(f"the session ended before {branches}")
 
     async def turn(self, said: int) -> Took:
         """Ask, and take in the answer, which has so many characters."""
