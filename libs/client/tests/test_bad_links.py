@@ -282,6 +282,25 @@ def response(kind):
     return event
 
 
+async def test_who_reports_and_has_heard_nothing_yet_says_so():
+    session = Session()
+    session.add(response("started"))
+    gateway = Gateway(session)
+    async with serving(gateway) as port, talking(f"127.0.0.1:{port}") as talk:
+        await talk.report_playback("r0", 50)
+        await read(talk, 1)
+        gateway.end = ServiceUnavailableError()
+        session.news.set()
+        reading = asyncio.create_task(read(talk, 2))
+        while len(gateway.starts) < 2:
+            await asyncio.sleep(0.01)
+        gateway.end = None
+        session.add(response("done"))
+        await reading
+    playback = gateway.starts[1].playback
+    assert (playback.response_id, playback.played_samples) == ("r1", 0)
+
+
 async def test_a_cancel_outlives_the_loss_that_swallowed_it():
     session = Session()
     session.add(response("started"))

@@ -175,6 +175,7 @@ class Conversation:
                 self._unsettled.accept(event.input_committed.accepted)
             case "response_started":
                 self._response_id = event.response_started.response_id
+                self._playback.begin(self._response_id)
             case "response_audio_delta":
                 return self._playback.take(event.response_audio_delta)
             case "response_tool_done":

@@ -16,9 +16,15 @@ class Playback:
     """
 
     def __init__(self) -> None:
+        self._current = ""
         self._response_id = ""
         self._received = 0
         self._report: PlaybackReport | None = None
+        self._reports = False
+
+    def begin(self, response_id: str) -> None:
+        """An answer begins."""
+        self._current = response_id
 
     def take(self, delta: AudioDelta) -> bool:
         """Cut off what came before; False when nothing is left."""
@@ -36,13 +42,19 @@ class Playback:
 
     def report(self, report: PlaybackReport) -> None:
         """Take note of what was heard."""
-        self._report = report
+        self._report, self._reports = report, True
 
     def done(self) -> None:
         """The answer is over."""
         self._report = None
-        self._response_id = ""
+        self._current = self._response_id = ""
 
     def heard(self) -> PlaybackReport | None:
-        """Return what to say was heard when the stream is taken up again; None if nobody does."""
-        return self._report
+        """Return what to say was heard when the stream is taken up again.
+
+        None from who never reports: that one is taken to hear what it is sent.
+        """
+        known = self._report
+        if self._reports and self._current and (not known or known.response_id != self._current):
+            return PlaybackReport(response_id=self._current)
+        return known

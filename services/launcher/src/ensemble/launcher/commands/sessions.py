@@ -178,7 +178,7 @@ async def _verify(gateway: EnsembleClient, options: argparse.Namespace) -> int:
         cells = [
             (
                 audit.session_id,
-                "intact" if audit.intact else f"BROKEN at {audit.first_bad_sequence}",
+                _chain(audit),
                 str(audit.events),
                 str(audit.erased),
                 audit.chain_head.hex(),
@@ -187,6 +187,12 @@ async def _verify(gateway: EnsembleClient, options: argparse.Namespace) -> int:
         ]
         print(render(("SESSION", "CHAIN", "EVENTS", "ERASED", "HEAD"), cells))
     return 0 if all(audit.intact for audit in audits) else 1
+
+
+def _chain(audit: session_pb2.SessionAudit) -> str:
+    if not audit.intact:
+        return f"BROKEN at {audit.first_bad_sequence}"
+    return "erased, intact" if audit.events and audit.erased == audit.events else "intact"
 
 
 def _audit_as_json(audit: session_pb2.SessionAudit) -> dict[str, Any]:
