@@ -39,6 +39,8 @@ class _Round:
     done: model_router_service_pb2.ChatDone = field(
         default_factory=model_router_service_pb2.ChatDone
     )
+    taken: bool = False
+    """Somebody has answered the call, with whatever."""
     began: int = 0
     first: int = 0
     ended: int = 0
@@ -47,6 +49,7 @@ class _Round:
     def begin(self) -> None:
         """A call of the model begins, the first one or another that goes on from its text."""
         self.calls.clear()
+        self.taken = False
         self.began, self.first, self.ended = time.monotonic_ns(), 0, 0
 
     def event(self, response_id: str) -> session_events_pb2.ServerEvent:
@@ -182,7 +185,13 @@ class ModelTurn:
                 )
         except _BROKEN:
             await response.stage.recorder.flush()
-            await self._chat(response, tools, said, attempt=2)
+            # A call that nobody took was not made: the connection to a model router that died
+            # may break once more before it is given up.
+            await once_there(
+                lambda: self._chat(response, tools, said, attempt=2),
+                response.stage.settings.peer_wait_s,
+                taken=lambda: said.taken,
+            )
         return said
 
     async def _chat(
@@ -219,6 +228,7 @@ class ModelTurn:
     ) -> bool:
         """Take in one event; True when it is the last."""
         branch = event.WhichOneof("event")
+        said.taken = True
         if not said.first and branch in _OUTPUT:
             said.first = time.monotonic_ns()
         match branch:

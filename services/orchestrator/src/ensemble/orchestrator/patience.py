@@ -13,8 +13,15 @@ _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.5
 
 
-async def once_there(call: Callable[[], Awaitable[T]], limit_s: float) -> T:
+async def once_there(
+    call: Callable[[], Awaitable[T]], limit_s: float, *, taken: Callable[[], bool] | None = None
+) -> T:
     """Return what ``call`` returns, which is made again while its service is not there.
+
+    Args:
+        call: Makes the call.
+        limit_s: Seconds for which it is made again.
+        taken: Returns whether the service took the last call, which then is not made again.
 
     Raises:
         EnsembleError: What the call raised, for another reason or after ``limit_s`` seconds.
@@ -25,7 +32,7 @@ async def once_there(call: Callable[[], Awaitable[T]], limit_s: float) -> T:
         try:
             return await call()
         except _ABSENT:
-            if loop.time() + pause > end:
+            if loop.time() + pause > end or (taken is not None and taken()):
                 raise
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_S)
