@@ -78,3 +78,14 @@ EVERYWHERE = $(addprefix tests/integration/test_,assistant.py voice.py same_ever
 .PHONY: test-cluster
 test-cluster: bootstrap-test cluster-tools ## the integration tests with discovery through Consul
 	$(PYTEST) -q --topology consul tests/cluster $(EVERYWHERE)
+
+# gRPC's fork handlers would run in each child that a test starts, beside a server's own threads.
+CHAOS = GRPC_ENABLE_FORK_SUPPORT=0 $(PY)
+.PHONY: test-chaos
+test-chaos: bootstrap-test ## kill, freeze and starve processes under conversations; CHAOS_SEED=… again
+	$(CHAOS) -m pytest -q -m chaos tests/chaos
+
+.PHONY: test-chaos-full
+test-chaos-full: bootstrap-test ## the same with 1000 kills; goes on where it was stopped
+	-$(CHAOS) -m pytest -q -m chaos tests/chaos/test_other_trouble.py
+	$(CHAOS) -m tests.chaos --kills 1000

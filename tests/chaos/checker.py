@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ensemble.client import EnsembleClient
 from ensemble.client.answers import tool_result
@@ -74,11 +75,10 @@ def check(record: Record, journal: Sequence[str]) -> Verdict:
         if runs[question.key] > 1:
             faults.append(f"{question.key}: the tool ran {runs[question.key]} times")
     for turn in turns:
-        question = parse(turn.text)
-        if question is None:
+        if (answered := parse(turn.text)) is None:
             faults.append(f"a turn that nobody asked: {turn.text!r}")
             continue
-        _check_turn(question, turn, record, runs[question.key], verdict)
+        _check_turn(answered, turn, record, runs[answered.key], verdict)
     faults[:] = [f"{record.client} {record.session_id}: {fault}" for fault in faults]
     return verdict
 
@@ -99,7 +99,7 @@ def _turns(record: Record, faults: list[str]) -> list[Turn]:
     responses: dict[str, Response] = {}
     for _, event in record.shown:
         kind = event.WhichOneof("event") or ""
-        body = getattr(event, kind) if kind else None
+        body: Any = getattr(event, kind) if kind else None
         if kind == "input_committed":
             if body.turn_id in turns:
                 faults.append(f"{body.text!r} entered twice")
@@ -149,6 +149,8 @@ def _check_turn(
         if not question.answer.startswith(response.text):
             faults.append(f"{key}: wrong words {response.text!r}")
         _check_tool(question, response, runs, faults)
+        if record.spoken and not response.completed:
+            _check_beginning(question, response, record, faults)
     done = [response for response in turn.responses if response.completed]
     if not done:
         end = turn.responses[-1].ends[-1:]
@@ -164,6 +166,16 @@ def _check_turn(
         if heard.words != done[0].text.split():
             faults.append(f"{key}: of {done[0].text!r} was heard {' '.join(heard.words)!r}")
     verdict.answered += 1
+
+
+def _check_beginning(
+    question: Question, response: Response, record: Record, faults: list[str]
+) -> None:
+    """What was heard of an answer that broke off is its beginning, each word once."""
+    heard = hear(bytes(record.sound.get(response.response_id, b"")))
+    if heard.words != question.answer.split()[: len(heard.words)]:
+        faults.append(f"{question.key}: heard {' '.join(heard.words)!r} before it broke off")
+    faults += [f"{question.key}: {fault}" for fault in heard.faults if "is cut" not in fault]
 
 
 def _check_tool(question: Question, response: Response, runs: int, faults: list[str]) -> None:

@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from tests.chaos.processes import Zygote
-from tests.chaos.run import Outcome, summary
+from tests.chaos.report import summary
+from tests.chaos.run import Outcome
 
 
 @pytest.fixture(scope="session")

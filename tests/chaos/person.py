@@ -23,6 +23,9 @@ _ANSWER_S = 60.0
 _ANEW_S = 1.0
 """Seconds in which an answer that broke off may begin anew."""
 
+_INTERRUPTS = 0.1
+"""Share of spoken answers to which the person does not listen to the end."""
+
 _GIVE_UP_S = 4.0
 """Seconds that an answer may take after an error, before the person asks the next thing."""
 
@@ -49,6 +52,9 @@ class Person:
         self._changed = changed
         self._entered = ""
         self._answered_key = ""
+        self._asking = ""
+        self._turns: dict[str, str] = {}
+        self._answers: dict[str, str] = {}
         self._ended: ServerEvent | None = None
         self._news = asyncio.Event()
         self._player: Player | None = None
@@ -104,6 +110,9 @@ class Person:
             self.record.asked.append(question)
             await self._ask(conversation, question)
             await asyncio.sleep(self._rng.uniform(0.0, 0.1))
+        if self.record.asked and self._ended is None:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._answered()
 
     async def _go_on(self, conversation: Conversation) -> None:
         """Go on after an error that the client did not make good: as a person would do it."""
@@ -125,7 +134,7 @@ class Person:
                 await self._answered()
 
     async def _ask(self, conversation: Conversation, question: Question) -> None:
-        self._ended = None
+        self._ended, self._asking = None, question.text
         self._to("listening")
         if self.record.spoken:
             await self._speak(conversation, question.text)
@@ -135,7 +144,10 @@ class Person:
             await conversation.send_text(question.text)
         try:
             async with asyncio.timeout(_ANSWER_S):
-                await self._answered()
+                if self.record.spoken and self._rng.random() < _INTERRUPTS:
+                    await self._interrupted()
+                else:
+                    await self._answered()
         except TimeoutError:
             self.record.faults.append(f"{question.key}: no end of the answer in {_ANSWER_S:g} s")
         self._answered_key = question.key
@@ -150,6 +162,13 @@ class Person:
             run = pcm[at : at + 2 * _RUN]
             await conversation.send_audio(run, samples=len(run) // 2)
             await asyncio.sleep(max(0.0, begin + (number + 1) / 25 - loop.time()))
+
+    async def _interrupted(self) -> None:
+        """Listen for a while and then speak on, whatever is still being said."""
+        while self.phase != "speaking" and self._ended is None:
+            self._news.clear()
+            await self._news.wait()
+        await asyncio.sleep(self._rng.uniform(0.1, 0.6))
 
     async def _answered(self) -> None:
         """Wait for the end of the answer, also where it breaks off and begins anew."""
@@ -182,9 +201,13 @@ class Person:
         match event.WhichOneof("event"):
             case "input_committed":
                 self._entered = event.input_committed.text
+                self._turns[event.input_committed.turn_id] = self._entered
                 self._to("model")
             case "response_started":
-                self._ended = None
+                asked = self._turns.get(event.response_started.turn_id, "")
+                self._answers[event.response_started.response_id] = asked
+                if asked == self._asking:
+                    self._ended = None
                 self._to("model")
             case "response_tool_call":
                 self._to("tool")
@@ -202,7 +225,8 @@ class Person:
                 await self._player.flush(event.playback_flush.response_id)
             case "response_done":
                 self._player.complete(event.response_done.response_id)
-                self._ended = event
+                if self._answers.get(event.response_done.response_id) == self._asking:
+                    self._ended = event
                 self._to("idle")
 
     def _to(self, phase: str) -> None:

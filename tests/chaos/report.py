@@ -1,11 +1,13 @@
-"""How long the listeners waited, as figures and as JSON under ``build/chaos``."""
+"""What runs come to, as text, and as JSON under ``build/chaos``."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.record import Record
+from tests.chaos.run import Outcome
 from tests.chaos.stack import Kill
 
 FOLDER = Path(__file__).parents[2] / "build" / "chaos"
@@ -64,3 +66,62 @@ def write(name: str, what: object) -> Path:
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(what, indent=2) + "\n")
     return path
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Return what a person reads at the end of a run."""
+    kills = [kill for outcome in outcomes for kill in outcome.kills]
+    phases = Counter(kill.phase for kill in kills)
+    victims = Counter(_service(kill) for kill in kills)
+    told: Counter[str] = sum((outcome.told for outcome in outcomes), Counter())
+    lines = [
+        f"{len(kills)} kills; by phase {dict(phases)}; of {dict(victims)}",
+        f"{sum(outcome.answered for outcome in outcomes)} turns answered whole; "
+        f"broken off, and the client told: {dict(told)}",
+    ]
+    lines += [
+        f"{outcome.name} seed {outcome.seed!r}: {len(outcome.kills)} kills in "
+        f"{outcome.seconds:.0f} s, {len(outcome.faults)} faults"
+        for outcome in outcomes
+    ]
+    return "\n".join(lines)
+
+
+def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return the figures of runs."""
+    kills = [kill for outcome in outcomes for kill in outcome.kills]
+    return {
+        "kills": len(kills),
+        "by_phase": dict(Counter(kill.phase for kill in kills)),
+        "by_service": dict(Counter(_service(kill) for kill in kills)),
+        "runs": [
+            {
+                "name": outcome.name,
+                "seed": outcome.seed,
+                "seconds": round(outcome.seconds, 1),
+                "kills": len(outcome.kills),
+                "turns_answered_whole": outcome.answered,
+                "turns_broken_off_and_told": dict(outcome.told),
+                "losses_made_good_by_clients": sum(len(r.gaps) for r in outcome.records),
+                "silences": _by_service(outcome),
+                "faults": outcome.faults,
+            }
+            for outcome in outcomes
+        ],
+    }
+
+
+def _service(kill: Kill) -> str:
+    name, _, number = kill.victim.rpartition("-")
+    return name if number.isdecimal() else kill.victim
+
+
+def _by_service(outcome: Outcome) -> dict[str, list[float]]:
+    """Return how long speech broke off, by the service that was killed last before it did."""
+    found: dict[str, list[float]] = {}
+    for record in outcome.records:
+        for silence in record.silences:
+            before = [kill for kill in outcome.kills if 0 <= silence.began - kill.at < _SOON_S]
+            if before:
+                found.setdefault(_service(before[-1]), []).append(round(silence.seconds, 3))
+    return found

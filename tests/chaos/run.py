@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,50 +142,3 @@ async def crash(
     outcome = await crowd.judge()
     outcome.seconds = time.monotonic() - began
     return outcome
-
-
-def summary(outcomes: Sequence[Outcome]) -> str:
-    """Return what a person reads at the end of a run."""
-    kills = [kill for outcome in outcomes for kill in outcome.kills]
-    phases = Counter(kill.phase for kill in kills)
-    victims = Counter(_service(kill) for kill in kills)
-    told: Counter[str] = sum((outcome.told for outcome in outcomes), Counter())
-    lines = [
-        f"{len(kills)} kills; by phase {dict(phases)}; of {dict(victims)}",
-        f"{sum(outcome.answered for outcome in outcomes)} turns answered whole; "
-        f"broken off, and the client told: {dict(told)}",
-    ]
-    lines += [
-        f"{outcome.name} seed {outcome.seed!r}: {len(outcome.kills)} kills in "
-        f"{outcome.seconds:.0f} s, {len(outcome.faults)} faults"
-        for outcome in outcomes
-    ]
-    return "\n".join(lines)
-
-
-def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Return the figures of runs."""
-    kills = [kill for outcome in outcomes for kill in outcome.kills]
-    return {
-        "kills": len(kills),
-        "by_phase": dict(Counter(kill.phase for kill in kills)),
-        "by_service": dict(Counter(_service(kill) for kill in kills)),
-        "runs": [
-            {
-                "name": outcome.name,
-                "seed": outcome.seed,
-                "seconds": round(outcome.seconds, 1),
-                "kills": len(outcome.kills),
-                "turns_answered_whole": outcome.answered,
-                "turns_broken_off_and_told": dict(outcome.told),
-                "losses_made_good_by_clients": sum(len(r.gaps) for r in outcome.records),
-                "faults": outcome.faults,
-            }
-            for outcome in outcomes
-        ],
-    }
-
-
-def _service(kill: Kill) -> str:
-    name, _, number = kill.victim.rpartition("-")
-    return name if number.isdecimal() else kill.victim

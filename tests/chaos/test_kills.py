@@ -11,8 +11,8 @@ import pytest
 from ensemble.testkit.postgres import shared_postgres
 from tests.chaos.processes import Zygote
 from tests.chaos.record import PHASES
-from tests.chaos.report import write
-from tests.chaos.run import as_json, crash
+from tests.chaos.report import as_json, write
+from tests.chaos.run import crash
 from tests.chaos.stack import Stack
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]

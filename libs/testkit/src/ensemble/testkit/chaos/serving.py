@@ -52,7 +52,7 @@ def run(what: str) -> int:
 def _put_in_scripts(journal: Path) -> None:
     real: Callable[..., tuple[Any, ...]] = household.tools
     household.tools = lambda world, clock: (*real(world, clock), Journal(journal))
-    router_app.model_maker = model_maker  # type: ignore[assignment]
+    vars(router_app)["model_maker"] = model_maker
 
 
 async def _senses() -> int:

@@ -38,6 +38,9 @@ class SpeakingServicer(tts_service_pb2_grpc.TtsServiceServicer):
         finally:
             await inbox.close()
 
+    async def ListVoices(self, request: Any, context: Any) -> tts_service_pb2.ListVoicesResponse:
+        return tts_service_pb2.ListVoicesResponse(voices=[{"name": "script", "engine": "script"}])
+
     async def _speak(
         self,
         start: tts_service_pb2.SynthesizeStart,
