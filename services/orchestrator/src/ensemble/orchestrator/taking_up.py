@@ -15,14 +15,15 @@ async def take_up(session: Session) -> None:
 
     What is finished is not done again; a call that was under way is made again once, going on
     from what is committed. If the process that made it again was lost as well before anything
-    more was committed, the answer ends here.
+    more was committed, the answer ends here. Where only its speech is left, no call is made
+    again, and it goes on however often that happens.
 
     Raises:
         EnsembleError: The log cannot be used.
     """
     conversation = session.conversation
     answer = conversation.open_answer
-    first = await _is_first(session)
+    first = (answer is not None and answer.complete) or await _is_first(session)
     if answer is None:
         if (waiting := conversation.last_said) is not None:
             session.submit(_turn(waiting))
