@@ -25,6 +25,7 @@ from ensemble.gateway.settings import GatewaySettings
 from ensemble.runtime.host import Host
 from ensemble.runtime.runtime_settings import RuntimeSettings
 from ensemble.runtime.service import Service
+from ensemble.testkit.ports import free_port
 from ensemble.transport import context as call_context
 from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import (
@@ -190,7 +191,8 @@ async def door(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
         },
         RuntimeSettings(),
         listen={"gateway": ["127.0.0.1:0"]},
-        environ={},
+        # Nobody is there: at its default port an Ensemble of this machine might be.
+        environ={"ENSEMBLE_STT_ADDRESS": f"127.0.0.1:{free_port()}"},
     ) as host:
         assert await host.settled() == {}
         yield Door(host, orchestrator, tools, (tmp_path / "api-key").read_text().strip())
