@@ -1,6 +1,7 @@
 """A session that another orchestrator holds: the gateway goes there, and nothing is lost."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class One(orchestrator_service_pb2_grpc.OrchestratorServiceServicer):
 
     def __init__(self) -> None:
         self.owner = ""
+        self.frozen = False
         self.asked = 0
         self.erased = 0
         self.elsewhere: list[str] = []
@@ -57,6 +59,8 @@ class One(orchestrator_service_pb2_grpc.OrchestratorServiceServicer):
             )
 
     async def RunSession(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+        while self.frozen:
+            await asyncio.sleep(0.1)
         first = await anext(aiter(request_iterator))
         assert first.event.WhichOneof("event") == "start"
         beat = Server()
@@ -86,25 +90,31 @@ class One(orchestrator_service_pb2_grpc.OrchestratorServiceServicer):
         )
 
 
+@contextlib.asynccontextmanager
+async def gateway(address: str, folder: Path) -> AsyncIterator[EnsembleClient]:
+    """Give a client of a gateway whose orchestrators are at ``address``."""
+    settings = GatewaySettings(api_key_file=folder / "api-key")
+    environ = {"ENSEMBLE_ORCHESTRATOR_ADDRESS": address}
+    host = Host(
+        {"gateway": lambda channels: app.build(settings, channels)},
+        RuntimeSettings(),
+        listen={"gateway": ("127.0.0.1:0",)},
+        environ=environ,
+    )
+    async with host:
+        assert await host.settled() == {}
+        (door,) = host.addresses_of("gateway")
+        key = settings.api_key_file.read_text().split()[0]
+        async with EnsembleClient(door, api_key=key) as made:
+            yield made
+
+
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[tuple[One, One, EnsembleClient]]:
-    settings = GatewaySettings(api_key_file=tmp_path / "api-key")
     one, other = One(), One()
-    async with one as first, other as second:
+    async with one as first, other as second, gateway(first, tmp_path) as made:
         one.owner = second
-        environ = {"ENSEMBLE_ORCHESTRATOR_ADDRESS": first}
-        host = Host(
-            {"gateway": lambda channels: app.build(settings, channels)},
-            RuntimeSettings(),
-            listen={"gateway": ("127.0.0.1:0",)},
-            environ=environ,
-        )
-        async with host:
-            assert await host.settled() == {}
-            (address,) = host.addresses_of("gateway")
-            key = settings.api_key_file.read_text().split()[0]
-            async with EnsembleClient(address, api_key=key) as made:
-                yield one, other, made
+        yield one, other, made
 
 
 async def test_the_stream_goes_where_the_session_is(client: Any) -> None:
@@ -140,3 +150,20 @@ async def test_erasing_everything_asks_each_that_holds_some(client: Any) -> None
     with pytest.raises(ServiceUnavailableError):
         await made.erase_sessions(every=True)
     assert (one.erased, other.erased) == (1, 1)
+
+
+async def test_one_that_does_not_answer_is_passed_over(tmp_path: Path) -> None:
+    frozen, other = One(), One()
+    frozen.frozen = True
+    async with (
+        frozen as first,
+        other as second,
+        gateway(f"ipv4:{first},{second}", tmp_path) as made,
+    ):
+        for count in range(4):
+            async with made.converse(patience=0) as conversation:
+                await conversation.send_text("hello")
+                await conversation.finish()
+                assert [e.response_text_delta.text async for e in conversation] == ["hello"]
+            assert other.asked == count + 1
+        frozen.frozen = False

@@ -31,6 +31,7 @@ class GatewayService(Service):
             self._describe,
             rate=RateLimit(settings.requests_per_second, settings.burst),
             streams=StreamLimit(settings.max_streams),
+            first_answer=settings.first_answer,
             peer_silence=settings.peer_silence,
         )
 

@@ -5,13 +5,22 @@ from typing import Any, Final
 
 import grpc.aio
 
-from ensemble.core.errors import EnsembleError, SessionMovedError
+from ensemble.core.errors import (
+    DrainingError,
+    EnsembleError,
+    PeerLostError,
+    ServiceUnavailableError,
+    SessionMovedError,
+)
 from ensemble.gateway.failures import explain
 from ensemble.gateway.ports import Peers
 from ensemble.v1 import orchestrator_service_pb2_grpc
 
-_MOVES: Final = 3
-"""Moves of a session that one call follows; a client that comes back finds it later."""
+_TRIES: Final = 4
+"""Orchestrators that one call is tried at; a client that comes back finds its session later."""
+
+_ELSEWHERE: Final = (DrainingError, PeerLostError, ServiceUnavailableError)
+"""Another one may serve what was refused like this before it was begun with."""
 
 
 class Orchestrators:
@@ -20,20 +29,23 @@ class Orchestrators:
     Args:
         peers: The channels to them.
         owner: Address of the one to ask first; empty for any.
+
+    Attributes:
+        refusal: What the last one said.
     """
 
     def __init__(self, peers: Peers, owner: str = "") -> None:
         self._peers = peers
         self._owner = owner
+        self.refusal: EnsembleError = SessionMovedError()
 
     async def owners(
         self,
     ) -> AsyncIterator["orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub"]:
-        """Yield any one of them, then whoever each says holds the session."""
-        if not self._owner:
-            yield self._stub(self._peers.get("orchestrator"))
-        for _ in range(_MOVES):
-            yield self._stub(self._peers.at(self._owner))
+        """Yield any one of them, then whoever each says holds the session, or the next one."""
+        for _ in range(_TRIES):
+            peers, owner = self._peers, self._owner
+            yield self._stub(peers.at(owner) if owner else peers.get("orchestrator"))
 
     def failed(self, error: EnsembleError, *, final: bool = False) -> None:
         """Take note of why the one yielded last refused.
@@ -45,10 +57,14 @@ class Orchestrators:
         Raises:
             EnsembleError: It is no other one's business.
         """
+        self.refusal = error
         owner = error.metadata.get("owner", "")
-        if final or not isinstance(error, SessionMovedError) or owner in ("", self._owner):
+        if isinstance(error, SessionMovedError) and owner not in ("", self._owner) and not final:
+            self._owner = owner
+        elif isinstance(error, _ELSEWHERE) and not final:
+            self._owner = ""
+        else:
             raise error
-        self._owner = owner
 
     async def call(self, name: str, request: Any, timeout: float) -> Any:
         """Make the unary call ``name`` of whoever holds the session.
@@ -61,7 +77,7 @@ class Orchestrators:
                 return await getattr(stub, name)(request, timeout=timeout)
             except grpc.aio.AioRpcError as error:
                 self.failed(explain(error))
-        raise SessionMovedError
+        raise self.refusal
 
     @staticmethod
     def _stub(

@@ -5,8 +5,9 @@ another one and resumes from the orchestrator's log.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from typing import Final
 
 import grpc.aio
 from google.protobuf.message import DecodeError
@@ -16,7 +17,7 @@ from ensemble.core.errors import (
     InvalidArgumentError,
     PeerLostError,
     ServiceUnavailableError,
-    SessionMovedError,
+    WrongFirstMessageError,
 )
 from ensemble.gateway.failures import explain
 from ensemble.gateway.orchestrators import Orchestrators
@@ -32,6 +33,9 @@ from ensemble.v1 import (
 Admit = Callable[[], Awaitable[None]]
 """Waits until one more client event may pass."""
 
+_FIRST_REQUEST_S: Final = 10.0
+"""Seconds in which a client has to begin."""
+
 
 async def relay(
     requests: AsyncIterator[gateway_service_pb2.ConverseRequest],
@@ -39,6 +43,7 @@ async def relay(
     *,
     admit: Admit,
     leaving: Callable[[], session_events_pb2.GoingAway | None],
+    first_answer: float,
     silence: float,
 ) -> AsyncIterator[gateway_service_pb2.ConverseResponse]:
     """Yield the orchestrator's events until its stream ends.
@@ -50,16 +55,18 @@ async def relay(
         orchestrators: Where they are.
         admit: Paces the client's events; TCP then slows the client.
         leaving: Returns what to tell the client once this gateway is about to leave.
+        first_answer: Seconds for the first sign of life of an orchestrator.
         silence: Seconds without an event after which the orchestrator counts as lost.
 
     Raises:
         EnsembleError: The client sent what is not acceptable, or the orchestrator failed.
     """
     client = _Client(requests, admit)
+    await client.begin()
     told = False
     async for stub in orchestrators.owners():
         call = stub.RunSession(client.events())
-        async with stream(call), aclosing(watch(call, timeout=silence)) as events:
+        async with stream(call), aclosing(_alive(call, first_answer, silence)) as events:
             try:
                 async for response in events:
                     # Heartbeats come every 200 ms, so a client hears of it that soon.
@@ -80,10 +87,36 @@ async def relay(
                     raise client.refused from None
                 raise
             except PeerLostError as error:
-                raise ServiceUnavailableError(
-                    "The conversation's orchestrator was lost; resume the session."
-                ) from error
-    raise SessionMovedError
+                if client.has_joined:
+                    raise ServiceUnavailableError(
+                        "The conversation's orchestrator was lost; resume the session."
+                    ) from error
+                orchestrators.failed(error)
+    raise orchestrators.refusal
+
+
+async def _alive(
+    call: AsyncIterable[orchestrator_service_pb2.RunSessionResponse],
+    first_answer: float,
+    silence: float,
+) -> AsyncGenerator[orchestrator_service_pb2.RunSessionResponse, None]:
+    """Pass on what an orchestrator says. One that lives says so at once, if nothing else yet.
+
+    Raises:
+        PeerLostError: It was silent for too long.
+    """
+    responses = aiter(call)
+    try:
+        async with asyncio.timeout(first_answer):
+            first = await anext(responses, None)
+    except TimeoutError:
+        raise PeerLostError from None
+    if first is None:
+        return
+    yield first
+    async with aclosing(watch(responses, timeout=silence)) as events:
+        async for response in events:
+            yield response
 
 
 class _Client:
@@ -94,7 +127,7 @@ class _Client:
     ) -> None:
         self._requests = until_half_close(requests)
         self._admit = admit
-        self._first: gateway_service_pb2.ConverseRequest | None = None
+        self._first = gateway_service_pb2.ConverseRequest()
         self._joined = asyncio.Event()
         self.refused: EnsembleError | None = None
 
@@ -108,14 +141,25 @@ class _Client:
         if event.WhichOneof("event") != "heartbeat":
             self._joined.set()
 
+    async def begin(self) -> None:
+        """Take what the client says first.
+
+        Raises:
+            WrongFirstMessageError: It says nothing.
+            InvalidArgumentError: It cannot be read.
+        """
+        try:
+            async with asyncio.timeout(_FIRST_REQUEST_S):
+                self._first = await anext(self._requests)
+                await self._pace(self._first)
+        except (TimeoutError, StopAsyncIteration) as error:
+            raise WrongFirstMessageError from error
+        except DecodeError as error:
+            raise _unreadable() from error
+
     async def events(self) -> AsyncIterator[orchestrator_service_pb2.RunSessionRequest]:
         """Yield the start, and the rest once the session is taken up."""
         try:
-            if self._first is None:
-                self._first = await anext(self._requests, None)
-                if self._first is None:
-                    return
-                await self._pace(self._first)
             yield orchestrator_service_pb2.RunSessionRequest(event=self._first.event)
             await self._joined.wait()
             async for request in self._requests:
@@ -125,9 +169,13 @@ class _Client:
             self.refused = error
             raise
         except DecodeError as error:
-            self.refused = InvalidArgumentError("A message of the stream cannot be read.")
+            self.refused = _unreadable()
             raise self.refused from error
 
     async def _pace(self, request: gateway_service_pb2.ConverseRequest) -> None:
         if request.event.WhichOneof("event") not in ("heartbeat", "input_audio"):
             await self._admit()
+
+
+def _unreadable() -> InvalidArgumentError:
+    return InvalidArgumentError("A message of the stream cannot be read.")

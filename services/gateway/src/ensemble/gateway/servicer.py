@@ -40,12 +40,14 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         *,
         rate: RateLimit,
         streams: StreamLimit,
+        first_answer: float,
         peer_silence: float,
     ) -> None:
         self._channels = channels
         self._describe = describe
         self._rate = rate
         self._streams = streams
+        self._first_answer = first_answer
         self._silence = peer_silence
         self._going_away: session_events_pb2.GoingAway | None = None
 
@@ -74,6 +76,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
                 Orchestrators(self._channels),
                 admit=admit,
                 leaving=lambda: self._going_away,
+                first_answer=self._first_answer,
                 silence=self._silence,
             ):
                 yield response

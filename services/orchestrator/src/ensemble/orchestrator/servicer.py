@@ -39,6 +39,9 @@ _LOG = structlog.get_logger()
 Requests = AsyncIterator[orchestrator_service_pb2.RunSessionRequest]
 Context = grpc.aio.ServicerContext[Any, Any]
 
+_FIRST_SIGN_S: Final = 0.05
+"""Seconds after which a stream that cannot begin yet hears that somebody is there."""
+
 _CLIENT_SILENCE_S: Final = 2.0
 """Silence after which a client counts as gone. Longer than between services: it may sit behind a
 bad radio link or on a busy machine, and its session waits for it anyway."""
@@ -99,10 +102,10 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
         joining = asyncio.create_task(self._join(start))
         try:
             # One that waits for a dead holder's end says meanwhile that it lives itself.
-            while not joining.done():
-                await asyncio.wait({joining}, timeout=HEARTBEAT_INTERVAL)
-                if not joining.done():
-                    yield orchestrator_service_pb2.RunSessionResponse(event=_heartbeat())
+            pause = _FIRST_SIGN_S
+            while not (await asyncio.wait({joining}, timeout=pause))[0]:
+                pause = HEARTBEAT_INTERVAL
+                yield orchestrator_service_pb2.RunSessionResponse(event=_heartbeat())
         finally:
             joining.cancel()
         live, created = joining.result()
