@@ -5,7 +5,9 @@ in one append, the next one when the last is durable. ``sessions`` is N dialogue
 turns one after another; the model thinks 50 ms and answers 2 KiB in one piece, without a tool.
 Ensemble does that twice: its servicer called directly with the model as an injected port, and
 over the in-process channel on both sides with each dialogue's stream open. The others take
-fewer turns of each dialogue, so their figures are turns a second.
+fewer turns of each dialogue, so their figures are turns a second. The time of the processor is
+that of the process alone, without what a Postgres server does; unlike the rest it hardly depends
+on what else the machine is doing.
 """
 
 from tests.bench.durable.child import Found, Stores
@@ -24,6 +26,7 @@ async def run(quick: bool) -> list[Row]:
             found = await stores.measure("log_rate", "log", kind, dialogues=1000, turns=_TURNS)
             goal = ">= 10000" if kind == "sqlite" else None
             rows.append(row(f"{kind}.append.turns", found["rate"], "1/s", goal=goal))
+            rows.append(row(f"{kind}.append.cpu_a_turn", found["cpu"], "ms"))
         for count, theirs in ((10, 5), (100, 2)):
             rows += await _sessions(stores, "sqlite", count, 3 if quick else _TURNS, theirs)
         if not quick:
@@ -44,9 +47,13 @@ async def _sessions(stores: Stores, kind: str, count: int, ours: int, theirs: in
     port, channel = await measure("ensemble-port", ours), await measure("ensemble", ours)
     whole = count == 1000 and ours == _TURNS
     name = f"{kind}.sessions.{count}"
-    others = {other: (await measure(other, theirs)).get("rate") for other in OTHERS}
+    others = {other: await measure(other, theirs) for other in OTHERS}
+    rates = {other: found.get("rate") for other, found in others.items()}
+    cpus = {other: found.get("cpu") for other, found in others.items()}
     return [
         row(f"{name}.port", port["took"], "s", goal="<= 1.0" if whole else None),
         row(f"{name}.channel", channel["took"], "s", goal="<= 1.6" if whole else None),
-        *beside(f"{name}.channel.turns", channel["rate"], "1/s", others),
+        row(f"{name}.port.cpu_a_turn", port["cpu"], "ms"),
+        *beside(f"{name}.channel.cpu_a_turn", channel["cpu"], "ms", cpus),
+        *beside(f"{name}.channel.turns", channel["rate"], "1/s", rates),
     ]

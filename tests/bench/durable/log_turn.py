@@ -57,11 +57,6 @@ class TurnLog:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    @property
-    def commits(self) -> int:
-        """Transactions so far."""
-        return int(self._log.commits)
-
     async def append(self, dialogue: int) -> None:
         """Append a turn and return once it is durable."""
         key = StreamKey("session", f"dialogue-{dialogue}")

@@ -71,10 +71,11 @@ async def sessions(
             for _ in range(turns):
                 await engine.turn(dialogue)
 
-        begin = time.perf_counter()
+        begin, worked = time.perf_counter(), time.process_time()
         await asyncio.gather(*(converse(dialogue) for dialogue in range(count)))
-        took = time.perf_counter() - begin
-    return {"took": took, "rate": count * turns / took}
+        took, worked = time.perf_counter() - begin, time.process_time() - worked
+    cpu = worked / (count * turns) * 1000
+    return {"took": took, "rate": count * turns / took, "cpu": cpu}
 
 
 async def history(name: str, store: str, count: int) -> Found:
@@ -191,11 +192,11 @@ async def log_rate(name: str, store: str, dialogues: int, turns: int) -> Found:
                 await log.append(dialogue)
 
         await asyncio.gather(*(log.append(dialogue) for dialogue in range(dialogues)))
-        before, begin = log.commits, time.perf_counter()
+        begin, worked = time.perf_counter(), time.process_time()
         await asyncio.gather(*(converse(dialogue) for dialogue in range(dialogues)))
-        took = time.perf_counter() - begin
-        commits = log.commits - before
-    return {"rate": dialogues * turns / took, "commits": commits / (dialogues * turns)}
+        took, worked = time.perf_counter() - begin, time.process_time() - worked
+    cpu = worked / (dialogues * turns) * 1000
+    return {"rate": dialogues * turns / took, "cpu": cpu}
 
 
 MEASURES: Final[dict[str, Callable[..., Awaitable[Found]]]] = {
