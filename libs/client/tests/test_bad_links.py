@@ -19,8 +19,10 @@ from ensemble.core.errors import (
     RateLimitedError,
     ServiceUnavailableError,
     SessionBusyError,
+    SessionMovedError,
     SessionNotFoundError,
     StorageUnavailableError,
+    TooManyStreamsError,
 )
 from ensemble.testkit.ports import free_port
 
@@ -146,6 +148,8 @@ async def test_input_is_taken_while_the_link_is_down():
         RateLimitedError(retry_after=0.05),
         StorageUnavailableError(),
         DrainingError(),
+        SessionMovedError(metadata={"owner": "10.0.0.1:7702"}),
+        TooManyStreamsError(),
     ],
 )
 async def test_whatever_a_server_that_ends_may_say_is_a_loss(error):
@@ -185,6 +189,26 @@ async def test_what_only_grpc_says_is_a_loss(code):
         gateway.end = None
         session.say("b")
         await reading
+
+
+async def test_a_gateway_that_stands_still_is_left_for_another(monkeypatch):
+    monkeypatch.setattr("ensemble.client.link._SILENCE", 0.7)
+    session = Session()
+    session.say("a")
+    frozen, other = Gateway(session), Gateway(session)
+    frozen.end = lambda context: asyncio.sleep(60)
+    gaps: list[Gap] = []
+    async with serving(frozen) as here, serving(other) as there:
+        addresses = f"127.0.0.1:{here}", f"127.0.0.1:{there}"
+        async with talking(*addresses, on_gap=gaps.append) as talk:
+            await read(talk, 1)
+            reading = asyncio.create_task(read(talk, 2))
+            while not other.starts:
+                await asyncio.sleep(0.01)
+            session.say("b")
+            await reading
+    assert [gap.reason for gap in gaps] == ["PEER_LOST"]
+    assert other.starts[0].resume_from_sequence == 1
 
 
 async def test_a_refusal_while_it_is_taken_up_ends_it():
