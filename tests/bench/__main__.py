@@ -21,6 +21,7 @@ SUITES = (
     "durable_storage",
     "durable_memory",
     "recovery",
+    "voice_gap",
 )
 """Each is a module with ``async def run(quick: bool) -> list[Row]``."""
 
