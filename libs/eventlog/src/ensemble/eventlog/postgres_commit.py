@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any
 
 from ensemble.eventlog import chain
 from ensemble.eventlog import postgres_statements as statements
 from ensemble.eventlog.event_log import Append, Event, Execution, StreamKey
 from ensemble.eventlog.postgres_database import Connection
 from ensemble.eventlog.stream_state import StreamState
-
-CHANNEL: Final = "ensemble_events"
 
 
 async def load_states(
@@ -151,8 +149,8 @@ class Commit:
             change.before = replace(change.before, fence=change.after.fence)
         return len(rows) == len(fresh)
 
-    async def write(self, connection: Connection, news: str) -> bool:
-        """Write it all; ``news`` is sent to those who listen.
+    async def write(self, connection: Connection) -> bool:
+        """Write it all.
 
         Returns:
             False if a stream does not stand as it was known: nothing was written.
@@ -164,11 +162,20 @@ class Commit:
         events = [event for event, _ in self._events]
         pictures = [(change.id, *change.snapshot) for change in changes if change.snapshot]
         works = list(self._works.values())
-        values = [
+        streams: list[list[Any]] = [
             [change.id for change in changes],
             [state.last_seq for state in before],
             [state.fence for state in before],
             [state.secret for state in before],
+            [state.last_seq for state in after],
+            [state.updated_at for state in after],
+            [state.chain for state in after],
+            [state.secret for state in after],
+            [change.mark for change in changes],
+        ]
+        one = len(changes) == 1
+        row = await connection.fetchrow(
+            statements.write(one_stream=one, snapshots=bool(pictures), executions=bool(works)),
             [ids[event.stream] for event in events],
             [event.seq for event in events],
             [event.type for event in events],
@@ -177,19 +184,11 @@ class Commit:
             [event.payload for event in events],
             [event.text for event in events],
             [link for _, link in self._events],
-            [state.last_seq for state in after],
-            [state.updated_at for state in after],
-            [state.chain for state in after],
-            [state.secret for state in after],
-            [change.mark for change in changes],
-            CHANNEL,
-            news,
+            *([column[0] for column in streams] if one else streams),
             *zip(*pictures, strict=True),
             *zip(*(work.row(ids[work.stream]) for work in works), strict=True),
-        ]
-        query = statements.write(snapshots=bool(pictures), executions=bool(works))
-        row = await connection.fetchrow(query, *values)
-        return bool(row["ok"])
+        )
+        return row is not None and bool(row["ok"])
 
 
 def _work(stream: StreamKey, state: StreamState, execution: Execution) -> _Work:

@@ -70,9 +70,9 @@ class PostgresEventLog(StoredEventLog):
         self._upcasters = upcasters or Upcasters()
         self._followers = Followers(self._read)
         self._writer = PostgresWriter(
-            database, on_done=self._followers.publish, queue_limit=queue_limit, clock=clock
+            database, on_done=self._publish, queue_limit=queue_limit, clock=clock
         )
-        self._listener = PostgresListener(database, self._followers, lambda: self._writer.pid)
+        self._listener = PostgresListener(database, self._followers)
         self._closed = False
         self.ownership = PostgresOwnership(database)
 
@@ -118,6 +118,10 @@ class PostgresEventLog(StoredEventLog):
             return []
         events = await self._writer.submit(tuple(batch), fence)
         return [event.seq for event in events]
+
+    def _publish(self, events: Sequence[Event]) -> None:
+        self._followers.publish(events)
+        self._listener.tell(event.stream for event in events)
 
     async def read(self, stream: StreamKey, after: int = 0, limit: int = 256) -> list[Event]:
         """See ``EventLog.read``. Every event is checked against the chain.

@@ -1,20 +1,26 @@
-"""Hears of commits by other processes: notifications at once, and a poll behind them."""
+"""Tells other processes of commits and hears of theirs; behind the notifications, a poll."""
 
 import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Final
 
 from ensemble.core.errors import EnsembleError
 from ensemble.eventlog.event_log import StreamKey
 from ensemble.eventlog.followers import Followers
-from ensemble.eventlog.postgres_commit import CHANNEL
 from ensemble.eventlog.postgres_database import Connection, Database, lost
 
+_CHANNEL: Final = "ensemble_events"
 _POLL_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 1.0
+
+_NEWS_LIMIT: Final = 7000
+"""Bytes of a notification; Postgres takes fewer than 8000."""
+
+_TOLD_BY_NAME: Final = 256
+"""Streams that are kept to be told; where there are more, all are meant."""
 
 _NEWER: Final = """
 SELECT s.kind, s.name FROM streams s
@@ -27,20 +33,29 @@ WHERE s.last_seq > n.seq
 class PostgresListener:
     """Stirs ``followers`` when one of their streams has grown.
 
+    Notifications are sent after the commit that they tell of, on the listening connection:
+    within the commit's transaction they would make all processes commit one after another, as
+    Postgres holds one lock for all that notify. If they are lost, the poll finds what they
+    would have told.
+
     Args:
         database: Where to listen, on a connection of its own that is opened again when lost.
         followers: Those who wait for events.
-        own_pid: Returns the server process of this log's writer, whose commits reach the
-            followers without a detour.
     """
 
-    def __init__(
-        self, database: Database, followers: Followers, own_pid: Callable[[], int]
-    ) -> None:
+    def __init__(self, database: Database, followers: Followers) -> None:
         self._database = database
         self._followers = followers
-        self._own_pid = own_pid
+        self._untold: set[StreamKey] = set()
+        self._wake = asyncio.Event()
+        self._pid = 0
         self._task = asyncio.create_task(self._run(), name="postgres-log-listener")
+
+    def tell(self, streams: Iterable[StreamKey]) -> None:
+        """Let the other processes know that ``streams`` have grown."""
+        if len(self._untold) < _TOLD_BY_NAME:
+            self._untold.update(streams)
+        self._wake.set()
 
     async def close(self) -> None:
         """Listen no more."""
@@ -68,16 +83,31 @@ class PostgresListener:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     async def _listen(self, connection: Connection) -> None:
-        ended = asyncio.Event()
-        connection.add_termination_listener(lambda _: ended.set())
-        await connection.add_listener(CHANNEL, self._heard)
-        while not ended.is_set():
-            await self._poll(connection)
+        self._pid = connection.get_server_pid()
+        connection.add_termination_listener(lambda _: self._wake.set())
+        await connection.add_listener(_CHANNEL, self._heard)
+        poll = time.monotonic()
+        while not connection.is_closed():
+            if time.monotonic() >= poll:
+                await self._poll(connection)
+                poll = time.monotonic() + _POLL_S
+            if self._untold:
+                await self._send(connection)
+            # Not wait_for: on 3.11 it may swallow the cancellation by close.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), _POLL_S)
+                async with asyncio.timeout(poll - time.monotonic()):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _send(self, connection: Connection) -> None:
+        streams, self._untold = self._untold, set()
+        news = json.dumps([[stream.kind, stream.name] for stream in streams])
+        if len(streams) >= _TOLD_BY_NAME or len(news) > _NEWS_LIMIT:
+            news = ""
+        await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, news)
 
     def _heard(self, _: Connection, pid: int, __: str, news: str) -> None:
-        if pid == self._own_pid():
+        if pid == self._pid:
             return
         if not news:
             self._followers.stir(self._followers.positions())

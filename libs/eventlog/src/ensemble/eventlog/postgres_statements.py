@@ -22,39 +22,49 @@ FROM streams s JOIN unnest($1::text[], $2::text[]) AS n (kind, name)
 ORDER BY s.id
 """
 
+_EVENTS: Final = """
+    INSERT INTO events (stream, seq, type, schema_version, created_at, payload, text, link)
+    SELECT n.* FROM verdict, unnest($1::bigint[], $2::bigint[], $3::text[], $4::integer[],
+        $5::bigint[], $6::bytea[], $7::text[], $8::bytea[])
+        AS n (stream, seq, type, schema_version, created_at, payload, text, link)
+    WHERE verdict.ok
+"""
+
 # Writes everything if each stream still stands as expected, else nothing: without a
 # transaction around it, it costs one round trip. Streams are locked in the order of their ids.
-_WRITE: Final = """
+_MANY: Final = f"""
 WITH expected AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[])
+    SELECT * FROM unnest($9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[])
         AS e (id, last_seq, fence, secret)
 ), locked AS MATERIALIZED (
     SELECT s.id FROM streams s JOIN expected e ON e.id = s.id
     WHERE s.last_seq = e.last_seq AND s.fence = e.fence AND s.secret = e.secret
     ORDER BY s.id FOR UPDATE OF s
 ), verdict AS MATERIALIZED (
-    SELECT count(*) = cardinality($1::bigint[]) AS ok FROM locked
-), written AS (
-    INSERT INTO events (stream, seq, type, schema_version, created_at, payload, text, link)
-    SELECT n.stream, n.seq, n.type, n.schema_version, n.created_at, n.payload, n.text, n.link
-    FROM verdict, unnest($5::bigint[], $6::bigint[], $7::text[], $8::integer[], $9::bigint[],
-        $10::bytea[], $11::text[], $12::bytea[]) WITH ORDINALITY
-        AS n (stream, seq, type, schema_version, created_at, payload, text, link, number)
-    WHERE verdict.ok ORDER BY n.number
+    SELECT count(*) = cardinality($9::bigint[]) AS ok FROM locked
+), written AS ({_EVENTS}
     RETURNING stream, position
 ), moved AS (
     UPDATE streams s SET last_seq = n.last_seq, updated_at = n.updated_at, chain = n.chain,
         secret = n.secret, position = w.position, mark = coalesce(n.mark, s.mark)
-    FROM unnest($1::bigint[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[],
+    FROM unnest($9::bigint[], $13::bigint[], $14::bigint[], $15::bytea[], $16::bytea[],
             $17::text[]) AS n (id, last_seq, updated_at, chain, secret, mark)
         JOIN (SELECT stream, max(position) AS position FROM written GROUP BY stream) w
         ON w.stream = n.id
     WHERE s.id = n.id
-)"""
-_TOLD: Final = """
-SELECT ok, CASE WHEN ok THEN pg_notify($18, $19) END FROM verdict
-"""
-_FIRST_FREE: Final = 20
+)"""  # noqa: S608 - made of constants
+
+# The same for one stream, at half the price: looking, locking and changing are one step.
+_ONE: Final = f"""
+WITH verdict AS (
+    UPDATE streams SET last_seq = $13, updated_at = $14, chain = $15, secret = $16,
+        mark = coalesce($17, mark), position = nextval('events_position_seq')
+    WHERE id = $9 AND last_seq = $10 AND fence = $11 AND secret = $12
+    RETURNING true AS ok
+), written AS ({_EVENTS})"""  # noqa: S608 - made of constants
+
+_VERDICT: Final = "SELECT ok FROM verdict"
+_FIRST_FREE: Final = 18
 
 _SNAPSHOT: Final = {"stream": "bigint", "seq": "bigint", "payload": "bytea", "digest": "bytea"}
 _EXECUTION: Final = {
@@ -77,16 +87,17 @@ _FROM_THE_BEGINNING: Final = ("stream", "seq_from", "started_at")
 
 
 @functools.cache
-def write(*, snapshots: bool, executions: bool) -> str:
+def write(*, one_stream: bool, snapshots: bool, executions: bool) -> str:
     """Return the statement of a commit, which has only the parts that it needs: each costs,
-    also where there is nothing for it to write.
+    also where there is nothing for it to write. It returns a row in which ``ok`` is true if
+    anything was written.
 
-    Its values are arrays: of the streams, ids, last ``seq``, fences and secrets as expected; of
-    the events, stream, ``seq``, type, version, time, payload, text and link; of the streams
-    again, last ``seq``, time, link, secret and mark as they become; then channel and words of
-    the notification; then the columns of the snapshots and of the executions.
+    Its values are arrays: of the events, stream, ``seq``, type, version, time, payload, text and
+    link; of the streams, id and, as expected, last ``seq``, fence and secret, and as they become,
+    last ``seq``, time, link, secret and mark (no arrays where there is one stream); then the
+    columns of the snapshots and of the executions.
     """
-    parts = [_WRITE]
+    parts = [_ONE if one_stream else _MANY]
     free = _FIRST_FREE
     if snapshots:
         parts.append(f"pictured AS ({_upsert('snapshots', 'stream', _SNAPSHOT, free)})")
@@ -94,7 +105,7 @@ def write(*, snapshots: bool, executions: bool) -> str:
     if executions:
         kept = _FROM_THE_BEGINNING
         parts.append(f"worked AS ({_upsert('executions', 'id', _EXECUTION, free, kept)})")
-    return ", ".join(parts) + _TOLD
+    return f"{', '.join(parts)} {_VERDICT}"
 
 
 def _upsert(

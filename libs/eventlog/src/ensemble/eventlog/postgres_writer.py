@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +28,6 @@ _PATIENCE_S: Final = 2.0
 
 _BACK_OFF_S: Final = (0.02, 0.5)
 """First and longest pause between two attempts to reach the server."""
-
-_NEWS_LIMIT: Final = 7000
-"""Bytes of a notification; Postgres takes fewer than 8000."""
 
 _TRY_AGAIN: Final = ("40001", "40P01")
 """Serialization failure and deadlock: nothing was written, and the next attempt may work."""
@@ -85,13 +81,6 @@ class PostgresWriter:
     def commits(self) -> int:
         """Commits so far."""
         return self._commits
-
-    @property
-    def pid(self) -> int:
-        """The server process behind the connection, by which notifications are told apart."""
-        connection = self._connection
-        usable = connection is not None and not connection.is_closed()
-        return int(connection.get_server_pid()) if usable else 0
 
     async def submit(self, batch: Sequence[Append], fence: int) -> list[Event]:
         """Return the events of ``batch`` once they are durable; see ``EventLog.append``.
@@ -187,7 +176,7 @@ class PostgresWriter:
         commit, results = _plan(group, known)
         if commit.makes_streams or any(not isinstance(result, list) for result in results):
             return None
-        if not await commit.write(self._connection, _news(commit.streams)):
+        if not await commit.write(self._connection):
             for stream in wanted:
                 self._known.pop(stream, None)
             return None
@@ -210,8 +199,7 @@ class PostgresWriter:
                 known = await load_states(connection, wanted, lock=True)
                 commit, results = _plan(group, known)
                 done = not commit.streams or (
-                    await commit.make_streams(connection)
-                    and await commit.write(connection, _news(commit.streams))
+                    await commit.make_streams(connection) and await commit.write(connection)
                 )
         except BaseException as exc:
             # A server that stands still would not answer to this either.
@@ -296,9 +284,3 @@ def _plan(
         except EnsembleError as exc:
             results.append(exc)
     return commit, results
-
-
-def _news(streams: Sequence[StreamKey]) -> str:
-    """Return the streams as a notification carries them; empty where they do not fit."""
-    news = json.dumps([[stream.kind, stream.name] for stream in streams], ensure_ascii=True)
-    return news if len(news) < _NEWS_LIMIT else ""
