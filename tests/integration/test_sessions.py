@@ -138,17 +138,37 @@ async def test_it_is_erased(stack: Stack) -> None:
 async def test_all_are_erased_once_it_is_meant(own_stack: Stack) -> None:
     await own_stack.start()
     await converse(own_stack)
-    await converse(own_stack)
+    await own_stack.ask("remember that the car key is in the drawer")
     assert (await own_stack.command("sessions", "erase", "--all"))[0] == 2
     status, out, err = await own_stack.command("sessions", "erase", "--all", "--yes", "--json")
     assert status == 0, err
-    assert json.loads(out)["sessions"] == 2
+    erased = json.loads(out)
+    assert (erased["sessions"], erased["things"]) == (2, 1)
     await own_stack.restart()
     status, out, _ = await own_stack.command("sessions", "list", "--json")
     assert (status, json.loads(out)) == (0, {"sessions": []})
     status, _, err = await own_stack.command("explain")
     assert status == 1
     assert "SESSION_NOT_FOUND" in err
+    answer = await own_stack.ask("where is the car key")
+    assert "drawer" not in answer["text"]
+    world = b"".join(file.read_bytes() for file in own_stack.home.glob("world.db*"))
+    assert b"drawer" not in world
+
+
+async def test_a_backup_of_what_runs_is_restored_elsewhere(stack: Stack, tmp_path: Path) -> None:
+    await converse(stack)
+    file = str(tmp_path / "backup")
+    status, out, err = await stack.command("sessions", "backup", file, "--json")
+    assert status == 0, err
+    counts = json.loads(out)
+    other = str(tmp_path / "other.db")
+    status, out, err = await stack.command("sessions", "restore", file, "--store", other, "--json")
+    assert status == 0, err
+    assert json.loads(out) == counts
+    status, _, err = await stack.command("sessions", "retain", "--older-than", "1d", "--yes")
+    assert status == 1
+    assert "STORAGE_LOCKED" in err
 
 
 async def test_a_session_that_is_not_there(stack: Stack) -> None:
