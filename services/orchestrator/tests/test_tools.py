@@ -133,7 +133,8 @@ async def test_a_tool_that_takes_too_long(peers, tmp_path) -> None:
     async with rig.client() as client:
         await client.say("slow")
         await client.finish()
-    assert "TOOL_TIMEOUT" in str(client.of("response_tool_done")[0].result.error)
+    # It may be at work still, and nothing says that a second run would do no harm.
+    assert "TOOL_OUTCOME_UNKNOWN" in str(client.of("response_tool_done")[0].result.error)
     await rig.stop()
     assert peers.tools.cancelled == 1
 

@@ -169,6 +169,7 @@ class ModelTurn:
             client_tools,
             server_limit_s=stage.settings.tool_s,
             client_limit_s=stage.settings.client_tool_s,
+            peer_wait_s=stage.settings.peer_wait_s,
             on_progress=on_progress,
         )
 

@@ -1,6 +1,7 @@
 """Runs the tools that a model asks for."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -10,14 +11,19 @@ from ensemble.core.errors import (
     ServiceUnavailableError,
     ToolFailedError,
     ToolNotFoundError,
+    ToolOutcomeUnknownError,
     ToolTimeoutError,
 )
+from ensemble.orchestrator.patience import once_there
 from ensemble.orchestrator.ports import Tools
 from ensemble.orchestrator.tool_results import failed
 from ensemble.v1 import common_pb2, tool_pb2, tool_server_service_pb2
 
 _AT_ONCE: Final = 8
 """Tools of one response that run at the same time."""
+
+_LOST: Final = (ServiceUnavailableError, PeerLostError)
+"""How a call ends whose server may have begun it."""
 
 Progress = Callable[[tool_server_service_pb2.ToolProgress], Awaitable[object]]
 
@@ -53,6 +59,11 @@ class ToolBox:
                 return self._known
             raise
 
+    def must_not_repeat(self, name: str) -> bool:
+        """Return whether running a tool twice may do harm, as far as is known."""
+        spec = next((tool for tool in self._known or () if tool.name == name), None)
+        return not (spec and (spec.idempotent or spec.read_only or spec.idempotent_by_key))
+
     def forget(self) -> None:
         """Ask again next time: something did not fit what is known."""
         self._stale = True
@@ -79,6 +90,7 @@ class ToolRunner:
         client_tools: Names of the tools that the client runs.
         server_limit_s: How long a server may take.
         client_limit_s: How long a client may take.
+        peer_wait_s: How long a server that was lost is tried again.
         on_progress: Told how far a tool is.
     """
 
@@ -90,6 +102,7 @@ class ToolRunner:
         *,
         server_limit_s: float,
         client_limit_s: float,
+        peer_wait_s: float,
         on_progress: Progress,
     ) -> None:
         self._toolbox = toolbox
@@ -97,6 +110,7 @@ class ToolRunner:
         self._client_tools = client_tools
         self._server_limit_s = server_limit_s
         self._client_limit_s = client_limit_s
+        self._peer_wait_s = peer_wait_s
         self._on_progress = on_progress
         self._asked: dict[str, asyncio.Future[tool_pb2.ToolResult]] = {}
         self._at_once = asyncio.Semaphore(_AT_ONCE)
@@ -140,28 +154,32 @@ class ToolRunner:
         return [task.result() for task in running]
 
     async def _run(self, call: tool_pb2.ToolCall, again: bool) -> tool_pb2.ToolResult:
-        limit = self._client_limit_s if call.call_id in self._asked else self._server_limit_s
+        is_clients = call.call_id in self._asked
+        limit = self._client_limit_s if is_clients else self._server_limit_s
+        error: EnsembleError
         try:
             async with asyncio.timeout(limit):
-                if call.call_id in self._asked:
+                if is_clients:
                     return await self._asked[call.call_id]
-                if again:
-                    return await self._call(call, attempt=2)
-                return await self._run_on_server(call)
+                return await self._run_on_server(call, again)
         except TimeoutError:
-            return failed(call.call_id, ToolTimeoutError())
+            error = ToolTimeoutError()
         except EnsembleError as exc:
             if isinstance(exc, ToolNotFoundError):
                 self._toolbox.forget()
-            return failed(call.call_id, exc)
+            error = exc
+        unknown = isinstance(error, (*_LOST, ToolTimeoutError)) and not is_clients
+        if unknown and self._toolbox.must_not_repeat(call.name):
+            error = ToolOutcomeUnknownError()
+        return failed(call.call_id, error)
 
-    async def _run_on_server(self, call: tool_pb2.ToolCall) -> tool_pb2.ToolResult:
-        try:
-            return await self._call(call, attempt=1)
-        except (ServiceUnavailableError, PeerLostError):
-            # The key makes sure that a tool which did run is not run again.
+    async def _run_on_server(self, call: tool_pb2.ToolCall, again: bool) -> tool_pb2.ToolResult:
+        if not again:
+            with contextlib.suppress(*_LOST):
+                return await self._call(call, attempt=1)
             self._toolbox.forget()
-            return await self._call(call, attempt=2)
+        # The key makes sure that a tool which did run is not run again.
+        return await once_there(lambda: self._call(call, attempt=2), self._peer_wait_s)
 
     async def _call(self, call: tool_pb2.ToolCall, attempt: int) -> tool_pb2.ToolResult:
         start = tool_server_service_pb2.CallToolStart(call=call, context=self._context)
