@@ -245,3 +245,24 @@ def test_what_the_journal_missed_is_noticed(disk: Disk, missed: str) -> None:
     disk.cut()
     with pytest.raises(AssertionError, match="differ"):
         disk.settle(NOTHING)
+
+
+def test_memory_that_changes_while_it_is_written_is_journalled_as_it_was_written(
+    disk: Disk,
+) -> None:
+    program = """
+import mmap
+parent = os.getpid()
+memory = mmap.mmap(-1, 1 << 18)
+if os.fork() == 0:
+    while os.getppid() == parent:
+        for value in range(256):
+            memory[:] = bytes([value]) * len(memory)
+    os._exit(0)
+fd = write('old', b'')
+for _ in range(100):
+    os.pwrite(fd, memory, 0)
+os.fsync(fd)
+"""
+    run(disk, program)
+    assert len(kept(disk)["old"]) == 1 << 18

@@ -94,30 +94,28 @@ static uint32_t durable(int fd)
     return flags > 0 && (flags & O_DSYNC) ? DURABLE : 0;
 }
 
-static void copy_out(char *to, const struct iovec *parts, int count, uint64_t length)
-{
-    for (int i = 0; i < count && length; i++) {
-        uint64_t size = parts[i].iov_len < length ? parts[i].iov_len : length;
-        memcpy(to, parts[i].iov_base, size);
-        to += size;
-        length -= size;
-    }
-}
-
+/* What is written is the journal's copy: others may change the caller's memory meanwhile, as
+ * Postgres does with the end of a page of its log. */
 static ssize_t write_all(int fd, const struct iovec *parts, int count, int64_t offset)
 {
-    uint64_t ino;
+    uint64_t ino, length = 0;
     if (!ours(fd, S_IFREG, &ino))
         return offset == PASS ? syscall(SYS_writev, fd, parts, count)
                               : syscall(SYS_pwritev, fd, parts, count, offset, 0);
     enter();
-    ssize_t done = offset == PASS ? syscall(SYS_writev, fd, parts, count)
-                                  : syscall(SYS_pwritev, fd, parts, count, offset, 0);
+    for (int i = 0; i < count; i++)
+        length += parts[i].iov_len;
+    char *copy = reserve(WRITE, durable(fd), ino, offset, length), *to = copy;
+    for (int i = 0; i < count; i++) {
+        memcpy(to, parts[i].iov_base, parts[i].iov_len);
+        to += parts[i].iov_len;
+    }
+    ssize_t done = offset == PASS ? syscall(SYS_write, fd, copy, length)
+                                  : syscall(SYS_pwrite64, fd, copy, length, offset);
     if (done > 0) {
         if (offset == PASS)
             offset = syscall(SYS_lseek, fd, 0, SEEK_CUR) - done;
-        copy_out(reserve(WRITE, durable(fd), ino, offset, (uint64_t)done), parts, count,
-                 (uint64_t)done);
+        reserve(WRITE, durable(fd), ino, offset, (uint64_t)done); /* the copy stays in place */
         publish();
     }
     leave();

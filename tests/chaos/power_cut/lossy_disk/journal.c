@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ static struct journal *journal;
 static char root[PATH_MAX];
 static size_t root_length;
 static dev_t device;
+static __thread sigset_t interrupted;
 
 void die(const char *why)
 {
@@ -99,6 +101,10 @@ __attribute__((constructor)) static void attach(void)
 
 void enter(void)
 {
+    sigset_t all;
+    sigfillset(&all);
+    /* A handler might end the process between the call and its record. */
+    pthread_sigmask(SIG_SETMASK, &all, &interrupted);
     int failed = pthread_mutex_lock(&journal->mutex);
     if (failed == EOWNERDEAD)
         pthread_mutex_consistent(&journal->mutex);
@@ -118,6 +124,7 @@ void leave(void)
     int failure = errno;
     __atomic_store_n(&journal->busy, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&journal->mutex);
+    pthread_sigmask(SIG_SETMASK, &interrupted, NULL);
     errno = failure;
 }
 
