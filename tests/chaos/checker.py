@@ -148,7 +148,7 @@ def _check_turn(
             faults.append(f"{key}: {response.whole!r} was shown as {response.text!r}")
         if not question.answer.startswith(response.text):
             faults.append(f"{key}: wrong words {response.text!r}")
-        _check_tool(question, response, runs, faults)
+        _check_tool(question, response, runs, verdict)
         if record.spoken and not response.completed:
             _check_beginning(question, response, record, faults)
     done = [response for response in turn.responses if response.completed]
@@ -158,6 +158,8 @@ def _check_turn(
         return
     if len(done) > 1 or done[0] is not turn.responses[-1]:
         faults.append(f"{key}: answered more than once")
+    if question.tool and not any(response.results for response in turn.responses):
+        faults.append(f"{key}: the tool was not run")
     if done[0].text != question.answer:
         faults.append(f"{key}: {question.answer!r} was shown as {done[0].text!r}")
     if record.spoken:
@@ -178,11 +180,12 @@ def _check_beginning(
     faults += [f"{question.key}: {fault}" for fault in heard.faults if "is cut" not in fault]
 
 
-def _check_tool(question: Question, response: Response, runs: int, faults: list[str]) -> None:
-    if response.completed and question.tool and not response.results:
-        faults.append(f"{question.key}: the tool was not run")
+def _check_tool(question: Question, response: Response, runs: int, verdict: Verdict) -> None:
+    faults = verdict.faults
     for result in response.results:
         failed = isinstance(result, dict) and result.get("error")
+        if failed:
+            verdict.told[f"tool: {failed}"] += 1
         if not failed and runs != 1:
             faults.append(f"{question.key}: the tool reports {result!r} and ran {runs} times")
         if failed and failed != UNKNOWN and runs:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.testkit.chaos.model import CANNOT_CONTINUE
 from ensemble.testkit.postgres import PostgresServer, shared_postgres
 from tests.chaos.bad_link import BadLink
 from tests.chaos.full_disk import FullDisk
 from tests.chaos.processes import Zygote
 from tests.chaos.report import takeover, write
-from tests.chaos.run import Crowd
+from tests.chaos.run import Crowd, crash
 from tests.chaos.stack import Kill, Stack
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
@@ -181,4 +182,15 @@ async def test_the_same_orchestrator_comes_back(
     times = takeover("killed, the same one restarts", outcome.kills, outcome.records, goal_s=1.0)
     write("takeover_same", times)
     show(outcome, takeover=times)
+    assert outcome.faults == []
+
+
+async def test_a_model_that_cannot_go_on_begins_anew(
+    tmp_path: Path, zygote: Zygote, seed: str, show: Show
+) -> None:
+    environ = {CANNOT_CONTINUE: "1"}
+    async with Stack("anew", tmp_path / "s", zygote, environ=environ) as stack:
+        victims = {"orchestrator": 2, "model-router": 1}
+        outcome = await crash(stack, seed, kills=12, victims=victims, phases=("tool", "commit"))
+    show(outcome)
     assert outcome.faults == []

@@ -1,6 +1,7 @@
 """A model that answers by the script, inside the real model router."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable
 
 from ensemble.model_router.domain import (
@@ -23,13 +24,23 @@ TOKEN_S = 0.04
 """Seconds between two tokens."""
 
 
+CANNOT_CONTINUE = "CHAOS_CANNOT_CONTINUE"
+"""Variable of the environment: when set, the model is one that cannot go on behind a text."""
+
+
 class ScriptedModel:
-    """Answers ``script.Question``, and goes on behind what is committed."""
+    """Answers ``script.Question``, and goes on behind what is committed.
+
+    Args:
+        can_continue: It does so; most providers cannot.
+    """
 
     name = "scripted"
     engine = "script"
-    can_continue = True
     context_tokens = 0
+
+    def __init__(self, can_continue: bool = True) -> None:
+        self.can_continue = can_continue
 
     def condition(self) -> Condition:
         return Condition(State.READY)
@@ -103,4 +114,4 @@ async def _pause(call: Call, seconds: float) -> bool:
 def model_maker(settings: object) -> Callable[[object], Model]:
     """Replace ``model_set.model_maker``: whatever the registry holds, this model is made."""
     del settings
-    return lambda entry: ScriptedModel()
+    return lambda entry: ScriptedModel(can_continue=not os.environ.get(CANNOT_CONTINUE))
