@@ -18,6 +18,7 @@ from ensemble.core.errors import (
 from ensemble.eventlog import Append, SqliteEventLog, StreamKey
 from ensemble.launcher.__main__ import _parser, main
 from ensemble.launcher.commands import sessions
+from ensemble.testkit.postgres import shared_postgres
 
 pytestmark = pytest.mark.unit
 
@@ -98,6 +99,22 @@ async def test_what_is_older_is_dropped_and_the_rest_stays(
         assert [head.stream.name for head in await left.heads("session")] == ["new"]
     finally:
         await left.close()
+
+
+async def test_the_way_to_postgres_and_back(
+    log: SqliteEventLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, again = str(tmp_path / "a"), str(tmp_path / "b")
+    assert await run("backup", file) == 0
+    async with shared_postgres().database() as dsn:
+        assert await run("restore", file, "--store", dsn) == 0
+        with pytest.raises(StorageNotEmptyError):
+            await run("restore", file, "--store", dsn)
+        capsys.readouterr()
+        assert await run("retain", "--older-than", "90d", "--yes", "--json", "--store", dsn) == 0
+        assert json.loads(capsys.readouterr().out)["sessions"] == 1
+        assert await run("backup", again, "--store", dsn, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["events"] == 1
 
 
 @pytest.mark.parametrize("action", ["backup", "retain"])
