@@ -14,7 +14,6 @@ from ensemble.core.errors import (
     ConflictError,
     EnsembleError,
     InvalidArgumentError,
-    SessionMovedError,
     SessionNotFoundError,
     UnexpectedMessageError,
     UnsupportedAudioFormatError,
@@ -31,6 +30,7 @@ from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.stored import CREATED, session_key
+from ensemble.orchestrator.takeover import Takeover
 from ensemble.orchestrator.taking_up import take_up
 from ensemble.v1 import (
     common_pb2,
@@ -40,9 +40,6 @@ from ensemble.v1 import (
 )
 
 _LOG = structlog.get_logger()
-
-_TAKEN_AT_ONCE: Final = 64
-"""Conversations taken up side by side."""
 
 _DEFAULT_PAGE: Final = 50
 
@@ -83,9 +80,8 @@ class Sessions:
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._loading: dict[str, asyncio.Task[Live]] = {}
         self._barred: set[str] = set()
-        self._broken: set[str] = set()
-        self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._takeover = Takeover(membership, self._loaded)
 
     @property
     def live(self) -> Collection[Live]:
@@ -230,13 +226,13 @@ class Sessions:
     def start(self) -> None:
         """Begin to take up what was under way in a process that died, this one's forerunner
         or another one, and go on with it for as long as this one lives."""
-        self._tasks.add(asyncio.create_task(self._take_up_orphans(), name="take-up"))
+        self._takeover.start()
 
     async def drop_all(self, error: EnsembleError) -> None:
         """End all sessions in this process; who is attached to one hears why."""
         dropped = list(self._live.values())
         self._live.clear()
-        self._broken.clear()
+        self._takeover.forget_all()
         await asyncio.gather(*(live.retire(error) for live in dropped))
 
     async def hand_over(self, live: Live) -> None:
@@ -254,50 +250,13 @@ class Sessions:
 
     async def close(self) -> None:
         """End all sessions in this process."""
-        for task in (*self._tasks, *self._loading.values()):
+        await self._takeover.close()
+        for task in (*self._retiring, *self._loading.values()):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._retiring:
+            await asyncio.wait(self._retiring)
         await asyncio.gather(*(live.close() for live in self._live.values()))
         self._live.clear()
-
-    async def _take_up_orphans(self) -> None:
-        while True:
-            self._wake.clear()
-            try:
-                await self._take_up_broken()
-                while await self._take_up_some():
-                    if self._membership.is_busiest:
-                        break  # the others have until the next beat to take the rest
-            except EnsembleError as exc:
-                _LOG.warning("take_up_failed", reason=exc.reason)
-            if self._membership.is_alone and not self._broken:
-                await self._wake.wait()
-            await self._membership.next_beat()
-
-    async def _take_up_broken(self) -> None:
-        """Go on with what could not be written here before, now that it may be."""
-        for session_id in list(self._broken):
-            try:
-                await self._loaded(session_id)
-            except (SessionMovedError, SessionNotFoundError):
-                _LOG.debug("session_elsewhere", session_id=session_id)
-            self._broken.discard(session_id)
-
-    async def _take_up_some(self) -> int:
-        taken = await self._membership.take_orphans("session", OPEN, _TAKEN_AT_ONCE)
-        found = await asyncio.gather(
-            *(self._loaded(key.name) for key in taken), return_exceptions=True
-        )
-        for key, result in zip(taken, found, strict=True):
-            if isinstance(result, EnsembleError):
-                self._broken.add(key.name)
-                _LOG.warning("take_up_failed", session_id=key.name, reason=result.reason)
-            elif isinstance(result, BaseException):
-                raise result
-        if taken:
-            _LOG.info("answers_taken_up", count=len(taken))
-        return len(taken)
 
     async def _loaded(self, session_id: str) -> Live:
         if (live := self._live.get(session_id)) is not None:
@@ -351,11 +310,10 @@ class Sessions:
         if live is None or live.session is not session:
             return
         del self._live[session.session_id]
-        self._broken.add(session.session_id)
-        self._wake.set()
+        self._takeover.add(session.session_id)
         retiring = asyncio.create_task(live.retire(error), name="retire")
-        self._tasks.add(retiring)
-        retiring.add_done_callback(self._tasks.discard)
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
 
     async def _load_accepted(self, conversation: Conversation) -> None:
         key = accepted_key(conversation.session.session_id)

@@ -1,0 +1,89 @@
+"""Goes on with conversations that nobody else goes on with."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from ensemble.core.errors import EnsembleError, SessionMovedError, SessionNotFoundError
+from ensemble.orchestrator.membership import Membership
+from ensemble.orchestrator.record import OPEN
+
+_LOG = structlog.get_logger()
+
+_AT_ONCE: Final = 64
+"""Conversations taken up side by side."""
+
+
+class Takeover:
+    """Takes up what was under way in a process that died, this one's forerunner or another one,
+    and what ended in this process because its record could not be written.
+
+    Args:
+        membership: In whose name it is taken up.
+        load: Brings a session into memory, and goes on with what is under way in it.
+    """
+
+    def __init__(self, membership: Membership, load: Callable[[str], Awaitable[object]]) -> None:
+        self._membership = membership
+        self._load = load
+        self._broken: set[str] = set()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, and look for more for as long as this process lives."""
+        self._task = asyncio.create_task(self._run(), name="take-up")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def add(self, session_id: str) -> None:
+        """Go on with a session of this process as soon as its record can be written again."""
+        self._broken.add(session_id)
+        self._wake.set()
+
+    def forget_all(self) -> None:
+        """What ended in this process is others' from now on."""
+        self._broken.clear()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                await self._take_broken()
+                while await self._take_orphans():
+                    if self._membership.is_busiest:
+                        break  # the others have until the next beat to take the rest
+            except EnsembleError as exc:
+                _LOG.warning("take_up_failed", reason=exc.reason)
+            if self._membership.is_alone and not self._broken:
+                await self._wake.wait()
+            await self._membership.next_beat()
+
+    async def _take_broken(self) -> None:
+        for session_id in list(self._broken):
+            try:
+                await self._load(session_id)
+            except (SessionMovedError, SessionNotFoundError):
+                _LOG.debug("session_elsewhere", session_id=session_id)
+            self._broken.discard(session_id)
+
+    async def _take_orphans(self) -> int:
+        taken = await self._membership.take_orphans("session", OPEN, _AT_ONCE)
+        found = await asyncio.gather(
+            *(self._load(key.name) for key in taken), return_exceptions=True
+        )
+        for key, result in zip(taken, found, strict=True):
+            if isinstance(result, EnsembleError):
+                self.add(key.name)
+                _LOG.warning("take_up_failed", session_id=key.name, reason=result.reason)
+            elif isinstance(result, BaseException):
+                raise result
+        if taken:
+            _LOG.info("answers_taken_up", count=len(taken))
+        return len(taken)
