@@ -37,14 +37,16 @@ async def turns(name: str, store: str, count: int, folder: str, piece_s: float =
     async with open_engine(name, store, work) as engine:
         for dialogue in range(_WARM_UP):
             await engine.turn(-1 - dialogue)
-        before = getattr(engine, "commits", 0)
+        before, worked = getattr(engine, "commits", 0), time.process_time()
         for number in range(count):
             took = await engine.turn(number // _TURNS)
             first.append(took.first)
             done.append(took.done)
             flushes.append(fsync_seconds(probe))
+        worked = time.process_time() - worked
         commits = getattr(engine, "commits", 0) - before
     return {
+        "cpu": worked / count * 1000,
         "first": percentile(first, 0.5) * 1000,
         "done": percentile(done, 0.5) * 1000,
         "done.p99": percentile(done, 0.99) * 1000,
