@@ -8,6 +8,7 @@ import ctypes
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -144,6 +145,14 @@ _SETTINGS = {
 }
 
 
+def _kill_those_in(folder: Path) -> None:
+    """Kill what a server started at the last moment: it would wait for its disk for ever."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(process / "cwd") == str(folder):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
 def _free_memory(creator: int) -> None:
     """Remove the shared memory that a killed server left.
 
@@ -228,6 +237,7 @@ class PostgresStore(Store):
             writers.kill()
             pid = self._server.pid
             self._server.kill()
+            _kill_those_in(self.disk.root)
             _free_memory(pid)
         return writers.acknowledged
 
