@@ -189,8 +189,10 @@ class Response:
         return self._stopped is not None
 
     def _silence(self) -> None:
-        if self._voice is not None and self._voice.has_sent:
-            self.stage.flush(self.response_id)
+        if self._voice is not None:
+            self._voice.silence()
+            if self._voice.has_sent:
+                self.stage.flush(self.response_id)
         if self._work is not None:
             self._work.cancel()
 

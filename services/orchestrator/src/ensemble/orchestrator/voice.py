@@ -92,6 +92,7 @@ class Voice:
         self._confirmed = 0
         self._confirmed_time = 0.0
         self._paused = False
+        self._silenced = False
         self._news = asyncio.Event()
 
     @property
@@ -118,6 +119,10 @@ class Voice:
         self._forget()
         self._step.set()
         self._news.set()
+
+    def silence(self) -> None:
+        """Send nothing more: the client is told to drop what it has not played."""
+        self._silenced = True
 
     def pause(self) -> None:
         """Nobody is there to hear it."""
@@ -210,7 +215,7 @@ class Voice:
     async def _play(self) -> None:
         done_said = False
         while True:
-            if self._paused:
+            if self._paused or self._silenced:
                 await self._next_step(None)
             elif self._frames:
                 await self._play_one()
