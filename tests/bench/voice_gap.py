@@ -39,7 +39,7 @@ Blow = Callable[[Stack, str], Awaitable[None]]
 
 async def run(quick: bool) -> list[Row]:
     """Strike each kind of stack so often."""
-    blows = 3 if quick else 5
+    blows = 2 if quick else 4
     return [
         *await _struck("killed_others_run", _kill_for_a_while, blows, _SHARED, goal=1.5),
         *await _struck("killed_same_restarts", _kill, blows, 1, goal=1.0),

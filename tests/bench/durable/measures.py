@@ -89,7 +89,7 @@ async def history(name: str, store: str, count: int) -> Found:
         took = [(await engine.turn(0)).done for _ in range(count)]
         size = await engine.size() - empty
     found = {"disk": size / 1e6, "payload": count * work.payload / 1e6}
-    for mark in (10, 100, 400):
+    for mark in (10, 100, 200, 400):
         if mark <= count:
             around = took[max(mark - 10, 2) : mark]
             found[f"turn.{mark}"] = percentile(around, 0.5) * 1000
