@@ -81,11 +81,21 @@ test-cluster: bootstrap-test cluster-tools ## the integration tests with discove
 
 # gRPC's fork handlers would run in each child that a test starts, beside a server's own threads.
 CHAOS = GRPC_ENABLE_FORK_SUPPORT=0 $(PY)
+CHAOS_TEST = $(CHAOS) -m pytest -q -m chaos
 .PHONY: test-chaos
 test-chaos: bootstrap-test ## kill, freeze and starve processes under conversations; CHAOS_SEED=… again
-	$(CHAOS) -m pytest -q -m chaos tests/chaos
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-chaos-kills test-chaos-stores
+	$(CHAOS_TEST) tests/chaos/test_other_trouble.py
+
+.PHONY: test-chaos-kills
+test-chaos-kills:
+	$(CHAOS_TEST) tests/chaos/test_kills.py
+
+.PHONY: test-chaos-stores
+test-chaos-stores:
+	$(CHAOS_TEST) tests/chaos --ignore tests/chaos/test_kills.py --ignore tests/chaos/test_other_trouble.py
 
 .PHONY: test-chaos-full
-test-chaos-full: bootstrap-test ## the same with 1000 kills; goes on where it was stopped
-	-$(CHAOS) -m pytest -q -m chaos tests/chaos/test_other_trouble.py
+test-chaos-full: bootstrap-test ## the same with 1000 kills, and the report; goes on where it was stopped
+	-$(CHAOS_TEST) tests/chaos/test_other_trouble.py
 	$(CHAOS) -m tests.chaos --kills 1000

@@ -100,14 +100,12 @@ class Kept:
         service: What it serves.
         pause_s: Seconds before it is started again.
         hold: While cleared it is not started again.
-        starts: How often it was started.
     """
 
     service: str
     environ: Mapping[str, str]
     log: Path
     pause_s: float = 0.1
-    starts: int = 0
     hold: asyncio.Event = field(default_factory=asyncio.Event)
     child: Child | None = None
     _task: asyncio.Task[None] | None = None
@@ -122,7 +120,6 @@ class Kept:
         while True:
             await self.hold.wait()
             self.child = await zygote.fork(self.service, self.environ, self.log)
-            self.starts += 1
             self._up.set()
             await asyncio.shield(self.child.ended)
             self._up.clear()
