@@ -306,6 +306,24 @@ def response(kind):
     return event
 
 
+async def test_who_never_reports_has_heard_what_came():
+    session = Session()
+    session.add(response("started"))
+    gateway = Gateway(session)
+    async with serving(gateway) as port, talking(f"127.0.0.1:{port}") as talk:
+        await read(talk, 1)
+        gateway.first = [[audio("r1", 0, 70)], [audio("r1", 70, 10)]]
+        gateway.end = ServiceUnavailableError()
+        heard = []
+        async for event in talk:
+            heard.append(event.response_audio_delta.offset_samples)
+            if len(heard) == 2:
+                break
+            session.news.set()
+    assert heard == [0, 70]
+    assert [start.playback.played_samples for start in gateway.starts] == [0, 0, 70]
+
+
 async def test_who_reports_and_has_heard_nothing_yet_says_so():
     session = Session()
     session.add(response("started"))

@@ -50,11 +50,16 @@ class Playback:
         self._current = self._response_id = ""
 
     def heard(self) -> PlaybackReport | None:
-        """Return what to say was heard when the stream is taken up again.
+        """Return what to say was heard when the stream is taken up again; None if nothing is said.
 
-        None from who never reports: that one is taken to hear what it is sent.
+        A server that is told nothing goes by its clock, and does not send again what was lost
+        on the way. So who reports, and has not yet of this answer, has heard nothing of it; and
+        who never reports has heard what came.
         """
         known = self._report
-        if self._reports and self._current and (not known or known.response_id != self._current):
-            return PlaybackReport(response_id=self._current)
-        return known
+        if not self._current or (known and known.response_id == self._current):
+            return known
+        received = self._received if self._response_id == self._current else 0
+        return PlaybackReport(
+            response_id=self._current, played_samples=0 if self._reports else received
+        )
