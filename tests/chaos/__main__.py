@@ -30,7 +30,9 @@ async def _round(seed: str, folder: Path) -> dict[str, Any]:
         Zygote() as zygote,
         shared_postgres().database() as store,
         Stack("sqlite", folder / "sqlite", zygote) as sqlite,
-        Stack("postgres", folder / "pg", zygote, store=store, orchestrators=3) as postgres,
+        Stack(
+            "postgres", folder / "pg", zygote, store=store, orchestrators=3, gateways=2
+        ) as postgres,
     ):
         outcomes = await asyncio.gather(
             crash(sqlite, f"{seed} sqlite", kills=ROUND // 2),

@@ -5,7 +5,7 @@ import contextlib
 from types import TracebackType
 from typing import Self
 
-from ensemble.testkit.ports import free_port
+from ensemble.testkit.chaos.steady_port import steady_port
 
 _PIECE = 65536
 
@@ -21,7 +21,7 @@ class BadLink:
     def __init__(self, target: str) -> None:
         self._host, _, port = target.rpartition(":")
         self._port = int(port)
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = f"127.0.0.1:{steady_port()}"
         self.cuts = 0
         self._flows = asyncio.Event()
         self._flows.set()

@@ -15,7 +15,7 @@ from ensemble.client import EnsembleClient
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES, environment_prefix
 from ensemble.testkit.chaos.serving import JOURNAL, SABOTAGE, SENSES
-from ensemble.testkit.ports import free_port
+from ensemble.testkit.chaos.steady_port import steady_port
 from tests.chaos.processes import Kept, Zygote
 
 KEY = "chaos"
@@ -66,9 +66,9 @@ class Stack:
         self.store = store
         self._zygote = zygote
         self._logs = folder / "logs"
-        self._ports = {name: f"127.0.0.1:{free_port()}" for name in SERVICE_NAMES}
-        self._orchestrators = [f"127.0.0.1:{free_port()}" for _ in range(orchestrators)]
-        self._gateways = [f"127.0.0.1:{free_port()}" for _ in range(gateways)]
+        self._ports = {name: f"127.0.0.1:{steady_port()}" for name in SERVICE_NAMES}
+        self._orchestrators = [f"127.0.0.1:{steady_port()}" for _ in range(orchestrators)]
+        self._gateways = [f"127.0.0.1:{steady_port()}" for _ in range(gateways)]
         self.address = ",".join(self._gateways)
         self._key_file = folder / "api-keys"
         common = {

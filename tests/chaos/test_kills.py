@@ -27,7 +27,9 @@ async def test_random_kills_on_both_stores(
     async with (
         shared_postgres().database() as store,
         Stack("sqlite", tmp_path / "sqlite", zygote) as sqlite,
-        Stack("postgres", tmp_path / "pg", zygote, store=store, orchestrators=3) as postgres,
+        Stack(
+            "postgres", tmp_path / "pg", zygote, store=store, orchestrators=3, gateways=2
+        ) as postgres,
     ):
         outcomes = await asyncio.gather(
             crash(sqlite, f"{seed} sqlite", kills=KILLS // 2),
