@@ -5,7 +5,8 @@ in one append, the next one when the last is durable. ``sessions`` is N dialogue
 turns one after another; the model thinks 50 ms and answers 2 KiB in one piece, without a tool.
 Ensemble does that twice: its servicer called directly with the model as an injected port, and
 over the in-process channel on both sides with each dialogue's stream open. The others take
-fewer turns of each dialogue, so their figures are turns a second. The time of the processor is
+fewer turns of each dialogue, so their figures are turns a second; a thousand dialogues over the
+channel take three, and their time is scaled to ten. The time of the processor is
 that of the process alone, without what a Postgres server does; unlike the rest it hardly depends
 on what else the machine is doing.
 """
@@ -44,7 +45,9 @@ async def _sessions(stores: Stores, kind: str, count: int, ours: int, theirs: in
         rest = {"count": count, "turns": turns, "pause_s": _PAUSE_S}
         return await stores.measure("sessions", name, kind, **rest)
 
-    port, channel = await measure("ensemble-port", ours), await measure("ensemble", ours)
+    port = await measure("ensemble-port", ours)
+    channel = await measure("ensemble", min(ours, 3) if count == 1000 else ours)
+    scaled = count * ours / channel["rate"]
     whole = count == 1000 and ours == _TURNS
     name = f"{kind}.sessions.{count}"
     others = {other: await measure(other, theirs) for other in OTHERS}
@@ -52,7 +55,7 @@ async def _sessions(stores: Stores, kind: str, count: int, ours: int, theirs: in
     cpus = {other: found.get("cpu") for other, found in others.items()}
     return [
         row(f"{name}.port", port["took"], "s", goal="<= 1.0" if whole else None),
-        row(f"{name}.channel", channel["took"], "s", goal="<= 1.6" if whole else None),
+        row(f"{name}.channel", scaled, "s", goal="<= 1.6" if whole else None),
         row(f"{name}.port.cpu_a_turn", port["cpu"], "ms"),
         *beside(f"{name}.channel.cpu_a_turn", channel["cpu"], "ms", cpus),
         *beside(f"{name}.channel.turns", channel["rate"], "1/s", rates),
