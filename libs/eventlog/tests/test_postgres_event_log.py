@@ -7,12 +7,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from event_log_contract import ONE, EventLogContract, event, payloads
+from event_log_contract import ONE, TWO, EventLogContract, event, payloads
 from ownership_contract import OwnershipContract
 from retention_contract import RetentionContract
 
 from ensemble.core.errors import ConflictError, StorageCorruptError, StorageUnavailableError
-from ensemble.eventlog import EventLog, Ownership, PostgresEventLog, StreamKey
+from ensemble.eventlog import EventLog, Ownership, PostgresEventLog, StreamKey, postgres_listener
 from ensemble.eventlog.postgres_database import Database
 from ensemble.testkit.postgres import shared_postgres
 
@@ -147,6 +147,49 @@ async def test_a_tail_follows_what_another_log_writes(dsn: str, log: PostgresEve
     for number in range(0, total, 3):
         await (other, log)[number % 2].append([event(ONE) for _ in range(3)])
     assert await asyncio.wait_for(following, 30) == list(range(1, total + 1))
+    await other.close()
+
+
+async def test_notifications_do_without_the_poll_also_that_of_the_last_append(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_listener, "_POLL_S", 1000.0)
+    log, other = await PostgresEventLog.open(dsn), await PostgresEventLog.open(dsn)
+    async with aclosing(log.tail(ONE)) as events:
+        following = asyncio.ensure_future(anext(events))
+        while await _listening(dsn) != 2:
+            await asyncio.sleep(0.01)
+        await other.append([event(ONE)])
+        assert (await asyncio.wait_for(following, 20)).seq == 1
+        following = asyncio.ensure_future(anext(events))
+        await other.append([event(TWO), event(ONE)])
+        await other.close()
+        assert (await asyncio.wait_for(following, 20)).seq == 2
+    await log.close()
+
+
+async def _listening(dsn: str) -> int:
+    ((count,),) = await run(
+        dsn,
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND (query ILIKE 'LISTEN%' OR query LIKE '%s.last_seq > n.seq%')"
+        "AND pid <> pg_backend_pid()",
+    )
+    return int(count)
+
+
+async def test_the_poll_does_without_notifications(
+    dsn: str, log: PostgresEventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(postgres_listener.PostgresListener, "_send", lose)
+    other = await PostgresEventLog.open(dsn)
+    async with aclosing(log.tail(ONE)) as events:
+        following = asyncio.ensure_future(anext(events))
+        await other.append([event(ONE)])
+        assert (await asyncio.wait_for(following, 20)).seq == 1
     await other.close()
 
 

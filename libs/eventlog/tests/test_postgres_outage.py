@@ -11,6 +11,7 @@ from event_log_contract import ONE, TWO, event
 
 from ensemble.core.errors import StorageUnavailableError
 from ensemble.eventlog import PostgresEventLog, StreamKey
+from ensemble.eventlog.postgres_database import Database, lost
 from ensemble.testkit.postgres import PostgresServer
 
 pytestmark = pytest.mark.contract
@@ -88,6 +89,15 @@ async def test_without_a_server_an_append_fails_in_time_and_works_again_later(
     assert await log.append([event(ONE, expected_seq=1)]) == [2]
     assert [item.seq for item in await log.read(ONE)] == [1, 2]
     await log.close()
+
+
+async def test_a_connection_that_the_server_gave_up_is_unavailable() -> None:
+    database = Database("postgresql:///log")
+    # What asyncpg says between the server's last words and the end of the connection.
+    given_up = asyncpg.InternalClientError("cannot switch to state 12")
+    with pytest.raises(StorageUnavailableError), database.errors():
+        raise given_up
+    assert lost(given_up)
 
 
 async def test_a_restart_in_between_is_not_noticed(server: PostgresServer) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ensemble.eventlog import chain
 from ensemble.eventlog import postgres_statements as statements
@@ -27,7 +26,6 @@ async def load_states(
 class _Change:
     """One stream before and after the commit."""
 
-    id: int
     before: StreamState
     after: StreamState
     owner: str = ""
@@ -98,10 +96,10 @@ class Commit:
     def _change(self, item: Append, now: int, fence: int) -> _Change:
         former = self._changes.get(item.stream)
         if former is not None:
-            return replace(former, after=replace(former.after))
+            return replace(former, after=former.after.copy())
         known = self.known.get(item.stream)
         before = known or StreamState(0, 0, now, 0, chain.START, b"")
-        change = _Change(before.id, before, replace(before))
+        change = _Change(before, before.copy())
         if not before.last_seq:
             change.fresh, change.owner = True, item.owner
             if item.own and not before.fence:
@@ -120,9 +118,7 @@ class Commit:
 
     def states(self) -> dict[StreamKey, StreamState]:
         """Return how the streams stand after the commit."""
-        return {
-            stream: replace(change.after, id=change.id) for stream, change in self._changes.items()
-        }
+        return {stream: change.after for stream, change in self._changes.items()}
 
     async def make_streams(self, connection: Connection) -> bool:
         """Make or complete the rows of streams that have no event yet.
@@ -145,8 +141,8 @@ class Commit:
         )
         for id_, kind, name in rows:
             change = fresh[StreamKey(kind, name)]
-            change.id = id_
-            change.before = replace(change.before, fence=change.after.fence)
+            change.before = replace(change.before, id=id_, fence=change.after.fence)
+            change.after.id = id_
         return len(rows) == len(fresh)
 
     async def write(self, connection: Connection) -> bool:
@@ -155,38 +151,31 @@ class Commit:
         Returns:
             False if a stream does not stand as it was known: nothing was written.
         """
-        changes = sorted(self._changes.values(), key=lambda change: change.id)
-        before = [change.before for change in changes]
-        after = [change.after for change in changes]
-        ids = {key: change.id for key, change in self._changes.items()}
-        events = [event for event, _ in self._events]
-        pictures = [(change.id, *change.snapshot) for change in changes if change.snapshot]
-        works = list(self._works.values())
-        streams: list[list[Any]] = [
-            [change.id for change in changes],
-            [state.last_seq for state in before],
-            [state.fence for state in before],
-            [state.secret for state in before],
-            [state.last_seq for state in after],
-            [state.updated_at for state in after],
-            [state.chain for state in after],
-            [state.secret for state in after],
-            [change.mark for change in changes],
-        ]
-        one = len(changes) == 1
+        changes = sorted(self._changes.values(), key=lambda change: change.after.id)
+        pictures = [(change.after.id, *change.snapshot) for change in changes if change.snapshot]
+        works = [work.row(self._changes[work.stream].after.id) for work in self._works.values()]
+        events = [
+            (
+                self._changes[event.stream].after.id, event.seq, event.type, event.schema_version,
+                event.created_at, event.payload, event.text, link,
+            )
+            for event, link in self._events
+        ]  # fmt: skip
+        streams = [
+            (
+                before.id, before.last_seq, before.fence, before.secret,
+                after.last_seq, after.updated_at, after.chain, after.secret, change.mark,
+            )
+            for change in changes
+            for before, after in ((change.before, change.after),)
+        ]  # fmt: skip
+        one = len(streams) == 1
         row = await connection.fetchrow(
             statements.write(one_stream=one, snapshots=bool(pictures), executions=bool(works)),
-            [ids[event.stream] for event in events],
-            [event.seq for event in events],
-            [event.type for event in events],
-            [event.schema_version for event in events],
-            [event.created_at for event in events],
-            [event.payload for event in events],
-            [event.text for event in events],
-            [link for _, link in self._events],
-            *([column[0] for column in streams] if one else streams),
+            *zip(*events, strict=True),
+            *(streams[0] if one else zip(*streams, strict=True)),
             *zip(*pictures, strict=True),
-            *zip(*(work.row(ids[work.stream]) for work in works), strict=True),
+            *zip(*works, strict=True),
         )
         return row is not None and bool(row["ok"])
 

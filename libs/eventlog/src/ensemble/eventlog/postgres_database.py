@@ -56,12 +56,10 @@ def lost(exc: BaseException) -> bool:
     state = getattr(exc, "sqlstate", None) or ""
     if state:
         return state.startswith(("08", "57P", "53300"))
-    return isinstance(exc, OSError | EOFError | TimeoutError) or _is_interface_error(exc)
-
-
-def _is_interface_error(exc: BaseException) -> bool:
     asyncpg = _asyncpg()
-    return isinstance(exc, asyncpg.InterfaceError) and not isinstance(exc, ValueError)
+    # The last one is raised by a connection that the server has given up, but not closed yet.
+    gone = (OSError, EOFError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    return isinstance(exc, gone) and not isinstance(exc, ValueError)
 
 
 class Database:
@@ -197,6 +195,7 @@ class Database:
         except (
             self._asyncpg.PostgresError,
             self._asyncpg.InterfaceError,
+            self._asyncpg.InternalClientError,
             OSError,
             EOFError,
         ) as exc:

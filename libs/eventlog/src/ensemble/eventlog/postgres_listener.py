@@ -16,6 +16,8 @@ _CHANNEL: Final = "ensemble_events"
 _POLL_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 1.0
 
+_LAST_WORDS_S: Final = 0.5
+
 _NEWS_LIMIT: Final = 7000
 """Bytes of a notification; Postgres takes fewer than 8000."""
 
@@ -48,6 +50,8 @@ class PostgresListener:
         self._followers = followers
         self._untold: set[StreamKey] = set()
         self._wake = asyncio.Event()
+        self._told = asyncio.Event()
+        self._told.set()
         self._pid = 0
         self._task = asyncio.create_task(self._run(), name="postgres-log-listener")
 
@@ -55,10 +59,17 @@ class PostgresListener:
         """Let the other processes know that ``streams`` have grown."""
         if len(self._untold) < _TOLD_BY_NAME:
             self._untold.update(streams)
-        self._wake.set()
+        if not self._untold:
+            return
+        self._told.clear()
+        # Those whose append this was go on first.
+        asyncio.get_running_loop().call_soon(self._wake.set)
 
     async def close(self) -> None:
-        """Listen no more."""
+        """Tell what is to be told, if it takes no longer than ``_LAST_WORDS_S``; then end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._told.wait()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -105,6 +116,8 @@ class PostgresListener:
         if len(streams) >= _TOLD_BY_NAME or len(news) > _NEWS_LIMIT:
             news = ""
         await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, news)
+        if not self._untold:
+            self._told.set()
 
     def _heard(self, _: Connection, pid: int, __: str, news: str) -> None:
         if pid == self._pid:

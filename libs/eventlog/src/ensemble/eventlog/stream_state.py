@@ -18,6 +18,12 @@ class StreamState:
     chain: bytes
     secret: bytes
 
+    def copy(self) -> "StreamState":
+        """Return one that can go on by itself."""
+        return StreamState(
+            self.id, self.last_seq, self.updated_at, self.fence, self.chain, self.secret
+        )
+
     def take(self, item: Append, now: int, fence: int) -> Event:
         """Go on by the event that ``item`` makes, and return it; ``chain`` is its link.
 
