@@ -41,6 +41,7 @@ async def test_random_kills_on_both_stores(
     kills = [kill for outcome in outcomes for kill in outcome.kills]
     phases = Counter(kill.phase for kill in kills)
     assert len(kills) == KILLS
-    assert sum(phases[phase] for phase in PHASES) >= 0.6 * KILLS
+    # While somebody still speaks or types, the turn has not begun.
+    assert sum(phases[phase] for phase in PHASES if phase != "listening") >= 0.6 * KILLS
     if KILLS >= 150:
         assert all(phases[phase] >= 20 for phase in PHASES), phases

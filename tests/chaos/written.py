@@ -1,5 +1,6 @@
 """The report of a long run, as Markdown."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +36,7 @@ def markdown(
         told.update(run["turns_broken_off_and_told"])
     lines = [
         _HEAD,
-        f"Seed {seed}, {len(rounds)} rounds.",
+        f"Seed {seed}, {len(rounds)} rounds, on {os.cpu_count()} cores.",
         "",
         "| | |",
         "|---|---|",
