@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.chaos.checker import UNKNOWN
+
 _HEAD = """\
 # What came of killing it
 
@@ -17,6 +19,9 @@ with SIGKILL at moments chosen by phase of the turn. The model, the recogniser a
 scripted; everything else is what is shipped. A fault is whatever a client's own record or the
 tool's own journal shows to be lost, doubled, out of order, or not in the log as it was shown.
 """
+
+_BY_PERSON = "interrupted"
+_UNKNOWN = f"tool: {UNKNOWN}"
 
 
 def markdown(
@@ -34,6 +39,7 @@ def markdown(
     told: Counter[str] = Counter()
     for run in runs:
         told.update(run["turns_broken_off_and_told"])
+    by_person, unknown = told.pop(_BY_PERSON, 0), told.pop(_UNKNOWN, 0)
     lines = [
         _HEAD,
         f"Seed {seed}, {len(rounds)} rounds, on {os.cpu_count()} cores.",
@@ -43,14 +49,16 @@ def markdown(
         f"| kills | {sum(each['kills'] for each in rounds)} |",
         f"| faults | {len(faults)} |",
         f"| turns answered whole | {sum(run['turns_answered_whole'] for run in runs)} |",
-        f"| turns broken off, and the client told | {sum(told.values())} |",
+        f"| turns that the person interrupted | {by_person} |",
+        f"| tools of which it was told that their outcome is not known | {unknown} |",
+        f"| turns broken off otherwise, and the client told | {sum(told.values())} |",
         "| streams lost and taken up by clients | "
         f"{sum(run['losses_made_good_by_clients'] for run in runs)} |",
         f"| minutes | {sum(max(r['seconds'] for r in e['runs']) for e in rounds) / 60:.0f} |",
         "",
         *_table("Killed in phase", _sum(rounds, "by_phase")),
         *_table("Killed service", _sum(rounds, "by_service")),
-        *_table("Broken off, and the client told", told),
+        *_table("Broken off otherwise, and the client told", told),
         "## Rounds",
         "",
         "| seed | kills | seconds | answered whole | told | faults |",
