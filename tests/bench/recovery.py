@@ -31,6 +31,7 @@ from ensemble.testkit.scripted.streaming import Inbox, heartbeat
 from ensemble.transport import open_channel
 from ensemble.transport.heartbeat import with_heartbeats
 from ensemble.v1 import (
+    common_pb2,
     model_router_service_pb2,
     orchestrator_service_pb2,
     orchestrator_service_pb2_grpc,
@@ -133,7 +134,12 @@ class _Router(WorkModelRouter):
         if session:
             self.silent.add(session)
             await inbox.cancelled.wait()
-        yield _Said(done={"stop_reason": 1, "outcome": 1})
+        yield _Said(
+            done={
+                "stop_reason": common_pb2.STOP_REASON_COMPLETED,
+                "outcome": common_pb2.OUTCOME_ANSWERED,
+            }
+        )
 
 
 class _Orchestrator:

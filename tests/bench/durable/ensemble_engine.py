@@ -236,7 +236,7 @@ async def open_ensemble(
 
 def _settings(store: str) -> OrchestratorSettings:
     if "://" in store:
-        return OrchestratorSettings(store=store, sessions_in_memory=SESSIONS)  # type: ignore[call-arg]
+        return OrchestratorSettings(store=store, sessions_in_memory=SESSIONS)
     return OrchestratorSettings(log=Path(store or "unused"), sessions_in_memory=SESSIONS)
 
 

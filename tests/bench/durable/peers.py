@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+from ensemble.testkit.scripted import ScriptedModelRouter, ScriptedToolServer
 from ensemble.testkit.scripted.streaming import Inbox, heartbeat
 from ensemble.transport.heartbeat import with_heartbeats
 from ensemble.v1 import (
+    common_pb2,
     model_router_service_pb2,
-    model_router_service_pb2_grpc,
     tool_pb2,
     tool_server_service_pb2,
-    tool_server_service_pb2_grpc,
 )
 from tests.bench.durable.work import ARGUMENTS, RESULT, TOOL, Work
 
@@ -26,7 +26,9 @@ async def _answer(
     work: Work, messages: Sequence[model_router_service_pb2.ChatMessage]
 ) -> AsyncIterator[_Said]:
     yield _Said(started={"model": "scripted", "engine": "script"})
-    done = model_router_service_pb2.ChatDone(outcome=1, stop_reason=1)
+    done = model_router_service_pb2.ChatDone(
+        outcome=common_pb2.OUTCOME_ANSWERED, stop_reason=common_pb2.STOP_REASON_COMPLETED
+    )
     done.usage.input_tokens, done.usage.output_tokens = 10, work.pieces
     if work.tool and messages[-1].role == model_router_service_pb2.ROLE_USER:
         call = {"call_id": "call", "name": TOOL, "arguments_json": ARGUMENTS}
@@ -44,23 +46,22 @@ async def _answer(
 async def _run(call: tool_pb2.ToolCall) -> AsyncIterator[_Ran]:
     yield _Ran(started={"call_id": call.call_id})
     yield _Ran(result={"call_id": call.call_id, "result_json": json.dumps(RESULT)})
-    yield _Ran(done={"stop_reason": 1})
+    yield _Ran(done={"stop_reason": common_pb2.STOP_REASON_COMPLETED})
 
 
-class WorkModelRouter(model_router_service_pb2_grpc.ModelRouterServiceServicer):
-    """Serves the model. ``entered`` counts answers, ``resumed`` those asked for again."""
+class WorkModelRouter(ScriptedModelRouter):
+    """Serves the model. ``entered`` counts answers."""
 
     def __init__(self, work: Work) -> None:
+        super().__init__()
         self._work = work
         self.entered = 0
-        self.resumed = 0
 
     async def Chat(self, request_iterator: Any, context: Any) -> AsyncIterator[_Said]:
         inbox: Inbox[model_router_service_pb2.ChatRequest] = Inbox(request_iterator)
         start = await inbox.start()
         last = start.messages[-1].role
         self.entered += not self._work.tool or last == model_router_service_pb2.ROLE_TOOL
-        self.resumed += start.context.attempt > 1
         try:
             events = with_heartbeats(_answer(self._work, start.messages), heartbeat(_Said))
             async with aclosing(events) as stream:
@@ -70,7 +71,7 @@ class WorkModelRouter(model_router_service_pb2_grpc.ModelRouterServiceServicer):
             await inbox.close()
 
 
-class WorkToolServer(tool_server_service_pb2_grpc.ToolServerServiceServicer):
+class WorkToolServer(ScriptedToolServer):
     """Serves the tool."""
 
     async def ListTools(
