@@ -144,6 +144,7 @@ def test_other_rpc_errors_are_internal() -> None:
     ("code", "details"),
     [
         (grpc.StatusCode.INTERNAL, "Internal error from Core"),
+        (grpc.StatusCode.UNAVAILABLE, "Stream removed (Socket closed)"),
         (grpc.StatusCode.UNKNOWN, "Stream removed (sendmsg: Broken pipe (32))"),
     ],
 )

@@ -30,7 +30,8 @@ client which does not know the reason can still decide."""
 # that ended it: the peer died, or the deadline passed.
 _LOST_IN_TRANSIT: Final = "Internal error from Core"
 
-# gRPC says this, with UNKNOWN, of a stream whose connection broke before any status came.
+# gRPC says this, with UNKNOWN or UNAVAILABLE, of a stream whose connection broke before any
+# status came.
 _STREAM_REMOVED: Final = "Stream removed"
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -140,7 +141,7 @@ def _build(
     retryable = metadata.pop(RETRYABLE_KEY, "")
     if code is grpc.StatusCode.INTERNAL and message == _LOST_IN_TRANSIT:
         code, message = grpc.StatusCode.UNAVAILABLE, ""
-    if code is grpc.StatusCode.UNKNOWN and not reason and message.startswith(_STREAM_REMOVED):
+    if not reason and message.startswith(_STREAM_REMOVED):
         code, message = grpc.StatusCode.UNAVAILABLE, ""
     known = CATALOGUE.get(reason)
     kind = known or _BY_CODE.get(code.name, EnsembleError)
