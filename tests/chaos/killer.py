@@ -13,6 +13,10 @@ from tests.chaos.stack import Stack
 VICTIMS = {"orchestrator": 5, "gateway": 2, "model-router": 3, "tool-server": 3}
 """What is killed, and how often beside the others."""
 
+_SOON = 0.2
+_SOON_S = 0.4
+"""How often another process dies soon after one, and how soon: before all has healed."""
+
 _PHASE_WAIT_S = 4.0
 _LATER_S = {"listening": 0.4, "model": 0.15, "tool": 0.25, "commit": 0.2, "speaking": 0.6}
 """Within how long of its beginning a phase is hit."""
@@ -56,12 +60,25 @@ class Killer:
         """Kill so often, or until ``stop``."""
         while len(self._stack.kills) < kills and not stop.is_set():
             await asyncio.sleep(self._rng.uniform(*self._pause))
-            victim = self._rng.choices(list(self._victims), weights=list(self._victims.values()))[0]
-            labels = [n for n, node in self._stack.nodes.items() if node.service == victim]
-            label = self._rng.choice(labels)
+            label = self._choose()
+            another = self._choose() if self._rng.random() < _SOON else ""
+            soon = self._rng.uniform(0.0, _SOON_S)
             person = await self.in_phase(self._phase())
-            phase = person.phase if person else self._rng.choice(self._people).phase
-            await self._stack.kill(label, phase, person.record.client if person else "")
+            await self._kill(label, person)
+            if another and len(self._stack.kills) < kills:
+                await asyncio.sleep(soon)
+                await self._kill(another, person)
+
+    def _choose(self) -> str:
+        """Return which process is to die."""
+        victims, weights = zip(*self._victims.items(), strict=True)
+        victim = self._rng.choices(victims, weights=weights)[0]
+        labels = [name for name, node in self._stack.nodes.items() if node.service == victim]
+        return self._rng.choice(labels)
+
+    async def _kill(self, label: str, person: Person | None) -> None:
+        seen = person or self._people[0]
+        await self._stack.kill(label, seen.phase, seen.record.client)
 
     def _phase(self) -> str:
         """Choose a phase, most often the one that was hit least."""
