@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ensemble.core.errors import ConflictError, FencedOffError
+from ensemble.core.errors import ConflictError, FencedOffError, StorageUnavailableError
 from ensemble.eventlog import Append, Erased, EventLog, Execution, StreamKey
 
 ONE = StreamKey("session", "one")
@@ -125,6 +125,21 @@ class EventLogContract:
             await asyncio.sleep(0)
             writing.cancel()
             assert (await first).seq == 1
+
+    async def test_waiting_appends_share_a_commit(self, log: Any) -> None:
+        before = log.commits
+        await asyncio.gather(*(log.append([event(ONE)]) for _ in range(400)))
+        assert log.commits - before < 200
+
+    async def test_close_writes_what_was_accepted(self, log: EventLog) -> None:
+        writing = [asyncio.create_task(log.append([event(ONE)])) for _ in range(100)]
+        await asyncio.sleep(0)
+        await log.close()
+        assert sorted(await asyncio.gather(*writing)) == [[n] for n in range(1, 101)]
+        with pytest.raises(StorageUnavailableError):
+            await log.append([event(ONE)])
+        with pytest.raises(StorageUnavailableError):
+            await log.read(ONE)
 
     async def test_closing_ends_a_tail(self, log: EventLog) -> None:
         async def drain() -> int:

@@ -77,24 +77,6 @@ async def test_a_log_survives_its_closing(dsn: str) -> None:
         await log.close()
 
 
-async def test_waiting_appends_share_a_commit(log: PostgresEventLog) -> None:
-    before = log.commits
-    await asyncio.gather(*(log.append([event(ONE)]) for _ in range(400)))
-    assert log.commits - before < 20
-
-
-async def test_close_writes_what_was_accepted(dsn: str) -> None:
-    log = await PostgresEventLog.open(dsn)
-    writing = [asyncio.create_task(log.append([event(ONE)])) for _ in range(100)]
-    await asyncio.sleep(0)
-    await log.close()
-    assert sorted(await asyncio.gather(*writing)) == [[n] for n in range(1, 101)]
-    with pytest.raises(StorageUnavailableError):
-        await log.append([event(ONE)])
-    with pytest.raises(StorageUnavailableError):
-        await log.read(ONE)
-
-
 async def test_more_appends_than_the_queue_holds_all_get_through(dsn: str) -> None:
     log = await PostgresEventLog.open(dsn, queue_limit=4)
     await asyncio.gather(*(log.append([event(ONE)]) for _ in range(100)))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from ensemble.eventlog.event_log import Event, StreamKey
@@ -64,7 +64,7 @@ class Followers:
             for follower in followers:
                 follower.news.set()
 
-    async def follow(self, stream: StreamKey, after: int) -> AsyncIterator[Event]:
+    async def follow(self, stream: StreamKey, after: int) -> AsyncGenerator[Event, None]:
         """Yield every event with ``seq`` > ``after``, then follow live."""
         follower = _Follower(after)
         self._followers.setdefault(stream, set()).add(follower)

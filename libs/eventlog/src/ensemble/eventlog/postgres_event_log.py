@@ -17,7 +17,6 @@ from ensemble.eventlog.event_log import (
     Snapshot,
     StreamKey,
 )
-from ensemble.eventlog.followers import Followers
 from ensemble.eventlog.postgres_database import Connection, Database
 from ensemble.eventlog.postgres_listener import PostgresListener
 from ensemble.eventlog.postgres_ownership import PostgresOwnership
@@ -66,9 +65,8 @@ class PostgresEventLog(StoredEventLog):
         clock: Callable[[], int] = time.time_ns,
         upcasters: Upcasters | None = None,
     ) -> None:
+        super().__init__(upcasters)
         self._database = database
-        self._upcasters = upcasters or Upcasters()
-        self._followers = Followers(self._read)
         self._writer = PostgresWriter(
             database, on_done=self._publish, queue_limit=queue_limit, clock=clock
         )
@@ -123,14 +121,6 @@ class PostgresEventLog(StoredEventLog):
         self._followers.publish(events)
         self._listener.tell(event.stream for event in events)
 
-    async def read(self, stream: StreamKey, after: int = 0, limit: int = 256) -> list[Event]:
-        """See ``EventLog.read``. Every event is checked against the chain.
-
-        Raises:
-            StorageCorruptError: An event was changed, or one is missing.
-        """
-        return self._upcasters.all(await self._read(stream, after, limit))
-
     async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
         rows = await self._database.fetch(
             queries.READ, stream.kind, stream.name, after, limit + (after > 0)
@@ -146,11 +136,6 @@ class PostgresEventLog(StoredEventLog):
             f"{where} is damaged ({exc}). Restore a backup.",
             metadata={"database": where, "seq": str(exc.seq)},
         )
-
-    async def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:
-        """See ``EventLog.tail``."""
-        async for event in self._followers.follow(stream, after):
-            yield self._upcasters.raised(event)
 
     async def head(self, stream: StreamKey) -> Head | None:
         """See ``EventLog.head``."""

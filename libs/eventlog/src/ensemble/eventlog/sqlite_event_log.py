@@ -20,7 +20,6 @@ from ensemble.eventlog.event_log import (
     Snapshot,
     StreamKey,
 )
-from ensemble.eventlog.followers import Followers
 from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.records import TOTALS, Batch, Sums, export
 from ensemble.eventlog.sqlite_file import SqliteFile, translate
@@ -53,10 +52,9 @@ class SqliteEventLog(StoredEventLog):
         clock: Callable[[], int] = time.time_ns,
         upcasters: Upcasters | None = None,
     ) -> None:
+        super().__init__(upcasters)
         self._file = file
         self._clock = clock
-        self._upcasters = upcasters or Upcasters()
-        self._followers = Followers(self._read)
         self._streams = StreamWriter()
         self._writer = GroupCommitWriter(
             file.writer,
@@ -114,21 +112,8 @@ class SqliteEventLog(StoredEventLog):
         if isinstance(result, Written):
             self._followers.publish(result.events)
 
-    async def read(self, stream: StreamKey, after: int = 0, limit: int = 256) -> list[Event]:
-        """See ``EventLog.read``.
-
-        Raises:
-            StorageCorruptError: An event that would be returned was changed, or is missing.
-        """
-        return self._upcasters.all(await self._read(stream, after, limit))
-
     async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
         return await self._select(lambda c: sqlite_reads.read(c, stream, after, limit))
-
-    async def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:
-        """See ``EventLog.tail``."""
-        async for event in self._followers.follow(stream, after):
-            yield self._upcasters.raised(event)
 
     async def head(self, stream: StreamKey) -> Head | None:
         """See ``EventLog.head``."""

@@ -2,12 +2,14 @@
 
 import abc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Final
 
-from ensemble.eventlog.event_log import EventLog, StreamKey
+from ensemble.eventlog.event_log import Event, EventLog, StreamKey
+from ensemble.eventlog.followers import Followers
 from ensemble.eventlog.records import Batch, Sums
+from ensemble.eventlog.upcasters import Upcasters
 
 DROP_PAGE: Final = 500
 """Events that are dropped in one transaction, so that appends need not wait for long."""
@@ -72,7 +74,33 @@ class WholeLog:
 
 
 class StoredEventLog(EventLog):
-    """An event log in a store that lasts."""
+    """An event log in a store that lasts.
+
+    Args:
+        upcasters: For events of earlier versions, which are read as if of the newest.
+    """
+
+    def __init__(self, upcasters: Upcasters | None = None) -> None:
+        self._upcasters = upcasters or Upcasters()
+        self._followers = Followers(self._read)
+
+    async def read(self, stream: StreamKey, after: int = 0, limit: int = 256) -> list[Event]:
+        """See ``EventLog.read``. Every event is checked against the chain.
+
+        Raises:
+            StorageCorruptError: An event that would be returned was changed, or is missing.
+        """
+        return self._upcasters.all(await self._read(stream, after, limit))
+
+    async def tail(self, stream: StreamKey, after: int = 0) -> AsyncIterator[Event]:
+        """See ``EventLog.tail``."""
+        async with aclosing(self._followers.follow(stream, after)) as events:
+            async for event in events:
+                yield self._upcasters.raised(event)
+
+    @abc.abstractmethod
+    async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
+        """Return events as they are stored; raises as ``read``."""
 
     async def drop(self, kind: str, *, before: int, erased: bool = False) -> Dropped:
         """Drop the events of streams of ``kind`` whose last event is older than ``before``.
