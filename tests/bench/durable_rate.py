@@ -6,9 +6,9 @@ turns one after another; the model thinks 50 ms and answers 2 KiB in one piece, 
 Ensemble does that twice: its servicer called directly with the model as an injected port, and
 over the in-process channel on both sides with each dialogue's stream open. The others take
 fewer turns of each dialogue, so their figures are turns a second; a thousand dialogues over the
-channel take three, and their time is scaled to ten. The time of the processor is
-that of the process alone, without what a Postgres server does; unlike the rest it hardly depends
-on what else the machine is doing.
+channel take three, and their time is scaled to ten. The time of the processor is that of the
+process alone, without what a Postgres server does; unlike the rest it hardly depends on what
+else the machine is doing.
 """
 
 from tests.bench.durable.child import Found, Stores
@@ -32,7 +32,12 @@ async def run(quick: bool) -> list[Row]:
             rows += await _sessions(stores, "sqlite", count, 3 if quick else _TURNS, theirs)
         if not quick:
             rows += await _sessions(stores, "postgres", 100, _TURNS, 2)
-        rows += await _sessions(stores, "sqlite", 1000, 1 if quick else _TURNS, 0 if quick else 1)
+        try:
+            many = (1, 0) if quick else (_TURNS, 1)
+            rows += await _sessions(stores, "sqlite", 1000, *many)
+        except TimeoutError:
+            # What fewer dialogues take is still worth knowing.
+            print("sqlite.sessions.1000 is not measured: this machine is too slow or too busy")
     return rows
 
 
