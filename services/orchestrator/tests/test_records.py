@@ -197,3 +197,28 @@ async def test_each_complete_call_of_a_model_is_in_the_record(rig) -> None:
     for done in (first, second):
         assert done.first_output.ToNanoseconds() <= done.latency.ToNanoseconds()
         assert done.latency.ToNanoseconds() > 0
+
+
+async def test_an_erased_session_still_verifies_and_says_no_more(rig) -> None:
+    session = await talk(rig)
+    before = await audit(rig, session)
+    await erase(rig, session)
+    for who in (MINE, YOURS):
+        found = await audit(rig, session, who)
+        assert (found.intact, found.events, found.erased) == (True, before.events, before.events)
+        assert found.chain_head == before.chain_head
+        await refused(read(rig, session, who), SessionNotFoundError)
+
+
+async def test_whoever_looks_on_hears_that_the_session_is_gone(rig) -> None:
+    session = await talk(rig)
+    events = len(await read(rig, session))
+    request = orchestrator_service_pb2.ReadRecordRequest(session_id=session, follow=True)
+    seen = 0
+    with pytest.raises(grpc.RpcError) as caught:
+        async for response in rig.stub.ReadRecord(request, metadata=MINE):
+            seen += bool(response.event.sequence)
+            if seen == events and not response.event.sequence:
+                await erase(rig, session)
+    assert isinstance(from_rpc_error(caught.value), SessionNotFoundError)
+    assert seen == events

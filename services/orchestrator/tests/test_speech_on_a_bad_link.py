@@ -32,3 +32,25 @@ async def test_an_answer_is_not_over_while_a_client_that_reports_falls_silent(ri
         await back.send(playback_report={"response_id": response, "played_samples": 20 * FRAME})
         await back.until("response_done")
     assert offsets == [n * FRAME for n in range(2, 20)]
+
+
+async def test_a_client_that_reports_need_not_have_reported_of_this_answer(rig) -> None:
+    rig.peers.router.say("one two three four")
+    rig.peers.router.say("five six seven eight")
+    config = session_pb2.SessionConfig(output_audio=audio_out())
+    async with rig.client(config=config) as client:
+        await client.say("count")
+        await client.until("response_audio_delta", 5)
+        response = client.of("response_started")[0].response_id
+        await client.send(playback_report={"response_id": response, "played_samples": 20 * FRAME})
+        await client.until("response_done")
+        last = client.record[-1].sequence
+        await client.send(heartbeat=common_pb2.Heartbeat())
+        await client.say("go on")
+        # The link stalls: nothing of the second answer comes, and it is longer over.
+        await asyncio.sleep(2.2)
+    resume = {"session_id": client.session_id, "resume_from_sequence": last}
+    async with rig.client(**resume) as back:
+        await back.until("response_audio_delta", 20)
+        offsets = [frame.offset_samples for frame in back.of("response_audio_delta")]
+    assert offsets == [n * FRAME for n in range(20)]

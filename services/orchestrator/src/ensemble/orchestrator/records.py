@@ -1,17 +1,21 @@
 """What the log holds of sessions, for whom it belongs to: read, checked, erased."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from typing import Final
 
 from ensemble.core.errors import SessionMovedError, SessionNotFoundError
-from ensemble.eventlog import EventLog, StreamKey
+from ensemble.eventlog import Event, EventLog, StreamKey
 from ensemble.orchestrator.inputs import accepted_key
 from ensemble.orchestrator.sessions import Owner, Sessions
 from ensemble.orchestrator.stored import Reader, session_key
 from ensemble.v1 import orchestrator_service_pb2, session_events_pb2, session_pb2
 
 _PAGE: Final = 256
+_LOOK_SECONDS: Final = 1.0
+"""How often a silent record that is followed is looked at: is it still there?"""
+
 _ERASED_AT_ONCE: Final = 100
 """Sessions, or notices, that one transaction erases."""
 
@@ -40,13 +44,15 @@ class Records:
             follow: Go on with events as they are committed; else end with the last one.
 
         Raises:
-            SessionNotFoundError: There is none of this id, or it is somebody else's.
+            SessionNotFoundError: There is none of this id, it is somebody else's, or it was
+                erased while it was followed.
         """
         key = await self._own(owner, session_id)
         reader = Reader(self._log, session_id)
         if follow:
-            async for event in self._log.tail(key, after):
-                yield _at(event.created_at, await reader.decode(event))
+            async with aclosing(self._follow(owner, key, after)) as events:
+                async for event in events:
+                    yield _at(event.created_at, await reader.decode(event))
             return
         while page := await self._log.read(key, after, _PAGE):
             for event in page:
@@ -56,10 +62,17 @@ class Records:
     async def audit(self, owner: Owner, session_id: str) -> session_pb2.SessionAudit:
         """Check the hash chain of a session's record.
 
+        One that was erased belongs to nobody any more, and says nothing but that it was there:
+        whoever knows its id may check it.
+
         Raises:
             SessionNotFoundError: There is none of this id, or it is somebody else's.
         """
-        found = await self._log.audit(await self._own(owner, session_id))
+        key = session_key(session_id)
+        head = await self._log.head(key)
+        if head is None or head.owner not in ("", str(owner)):
+            raise SessionNotFoundError(metadata={"sessionId": session_id})
+        found = await self._log.audit(key)
         return session_pb2.SessionAudit(
             session_id=session_id,
             intact=found.intact,
@@ -123,6 +136,28 @@ class Records:
             names += [head.stream.name for head in heads]
             before = heads[-1].position
         return names
+
+    async def _follow(
+        self, owner: Owner, key: StreamKey, after: int
+    ) -> AsyncGenerator[Event, None]:
+        tail = aiter(self._log.tail(key, after))
+        while True:
+            coming = asyncio.ensure_future(anext(tail))
+            try:
+                while not coming.done():
+                    await asyncio.wait({coming}, timeout=_LOOK_SECONDS)
+                    # An erasure, which another orchestrator may have made, is no event.
+                    if not coming.done():
+                        await self._own(owner, key.name)
+                event = coming.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                coming.cancel()
+                await asyncio.wait({coming})
+            if event.erased:
+                raise SessionNotFoundError(metadata={"sessionId": key.name})
+            yield event
 
     async def _own(self, owner: Owner, session_id: str) -> StreamKey:
         key = session_key(session_id)

@@ -41,6 +41,7 @@ class Stage:
             nobody is attached.
         post: Sends one without waiting.
         flush: Has the client drop speech of a response that it has not played.
+        reports: Whether the client that is, or was, attached reports what it plays.
     """
 
     conversation: Conversation
@@ -50,6 +51,7 @@ class Stage:
     settings: OrchestratorSettings
     send: Callable[[session_events_pb2.ServerEvent], Awaitable[bool]]
     flush: Callable[[str], None]
+    reports: Callable[[], bool] = lambda: False
 
     @property
     def config(self) -> session_pb2.SessionConfig:
@@ -128,6 +130,7 @@ class Response:
             lead_s=settings.playback_lead_ms / 1000,
             send=self.stage.send,
             on_error=self.complain,
+            reports=self.stage.reports,
         )
 
     def context(self) -> common_pb2.CallContext:

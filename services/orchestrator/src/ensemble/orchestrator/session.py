@@ -99,7 +99,9 @@ class Session:
             settings=settings,
             send=self.send,
             flush=self._flush_playback,
+            reports=lambda: self._reports,
         )
+        self._reports = False
         self.hears_speech = False
         self._context = contextvars.copy_context()
         self._context.run(deadline.set, None)
@@ -227,6 +229,7 @@ class Session:
 
     def report(self, report: session_events_pb2.PlaybackReport) -> None:
         """Take note of what was played."""
+        self._reports = True
         if self._live is not None and report.response_id in ("", self._live.response_id):
             self._live.report(report.played_samples)
 

@@ -65,6 +65,7 @@ class Voice:
         lead_s: float,
         send: Send,
         on_error: Callable[[EnsembleError], Awaitable[None]],
+        reports: Callable[[], bool] = lambda: False,
     ) -> None:
         self._synthesizer = synthesizer
         self._start = start
@@ -74,6 +75,7 @@ class Voice:
         self._lead = int(lead_s * rate)
         self._send = send
         self._on_error = on_error
+        self._reports = reports
         self._loop = asyncio.get_running_loop()
         self._spoken = SpokenText()
         self._texts: deque[str] = deque()
@@ -243,7 +245,7 @@ class Voice:
             await self._next_step(ahead / self._rate)
             return
         if not self._sent:
-            self._base_time = self._loop.time()
+            self._base_time = self._confirmed_time = self._loop.time()
         event = session_events_pb2.ServerEvent()
         delta = event.response_audio_delta
         delta.response_id = self._response_id
@@ -301,7 +303,8 @@ class Voice:
     def _certain(self) -> int:
         """Samples of which it is certain enough that they were heard."""
         silent_s = self._loop.time() - self._confirmed_time
-        if self._reported and not self._paused and silent_s < _DOUBT_S:
+        reports = self._reported or self._reports()
+        if reports and not self._paused and silent_s < _DOUBT_S:
             return self._confirmed
         return self._position()
 
