@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import os
 import sys
 import time
 import traceback
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.suites if name not in SUITES]:
         parser.error(f"there is no suite {unknown[0]!r}; known: {', '.join(SUITES)}")
+    # Children are started by exec; gRPC's care for forks would only complain about them.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     write_meta(FOLDER, {"quick": options.quick})
     broken = [name for name in options.suites or SUITES if not _run(name, options.quick)]
     print(f"written to {FOLDER}")
