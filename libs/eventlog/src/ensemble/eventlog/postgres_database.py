@@ -31,6 +31,8 @@ _SESSION: Final = {
     # Statements are short and always the same: compiling or planning them again only costs.
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
+    # A plan that was made while the tables were small must serve when they are large.
+    "enable_seqscan": "off",
 }
 
 

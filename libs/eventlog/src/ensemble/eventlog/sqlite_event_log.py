@@ -185,7 +185,10 @@ class SqliteEventLog(StoredEventLog):
 
     @contextlib.asynccontextmanager
     async def snapshot_of_all(self) -> AsyncIterator[WholeLog]:
-        """See ``StoredEventLog.snapshot_of_all``: reads in a thread of its own."""
+        """See ``StoredEventLog.snapshot_of_all``: reads in a thread of its own.
+
+        The -wal file grows until it ends, and an erasure waits for it.
+        """
         self._refuse_if_closed()
         loop, executor = asyncio.get_running_loop(), ThreadPoolExecutor(1, "backup")
         connection = self._file.connect(read_only=True)
