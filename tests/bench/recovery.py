@@ -243,8 +243,8 @@ async def _opened(address: str, count: int) -> list[Dialogue]:
             async with some, Dialogue(stub) as dialogue:
                 await dialogue.send(input_text={"text": QUESTION})
                 while len(dialogue.text) < 8 * _BEFORE:
-                    event = await dialogue.until("response_text_delta", "response_done")
-                    if event.HasField("response_done"):
+                    await dialogue.until("response_text_delta", "response_done")
+                    if dialogue.ended:
                         break
                 return dialogue
 
@@ -264,6 +264,8 @@ async def _after(address: str, before: list[Dialogue]) -> _Found:
         some = asyncio.Semaphore(_AT_ONCE)
 
         async def text(known: Dialogue) -> str:
+            if known.ended:
+                return known.text
             async with some, Dialogue(stub, known.session_id, known.sequence) as back:
                 await back.until("response_done")
                 return known.text + back.text

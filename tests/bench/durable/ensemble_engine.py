@@ -36,6 +36,11 @@ SESSIONS: Final = 4096
 class Dialogue:
     """One session's stream, from its client's side. Used as a context manager.
 
+    Attributes:
+        sequence: Of the last event of the record that came.
+        text: What was said since the last question.
+        ended: The answer's end was the last thing that came.
+
     Args:
         stub: Of the orchestrator.
         session_id: A session to attach to again; empty for a new one.
@@ -50,6 +55,7 @@ class Dialogue:
         self.session_id = session_id
         self.sequence = 0
         self.text = ""
+        self.ended = False
 
     async def __aenter__(self) -> "Dialogue":
         await self.send(start=self._start)
@@ -77,6 +83,7 @@ class Dialogue:
             self.sequence = max(self.sequence, event.sequence)
             if kind == "response_text_delta":
                 self.text += event.response_text_delta.text
+            self.ended = kind == "response_done"
             if kind in branches:
                 return event
         raise RuntimeError(f"the session ended before {branches}")
