@@ -3,7 +3,7 @@
 Commands drawn from the grammar of the served tools, hand-written sentences outside it, and
 commands with a pause of 400 ms within, all through voice detection, grammar and rejection.
 
-    uv run python services/stt/training/evaluate.py [--commands 84] [--outside 220]
+    uv run python services/stt/training/evaluate.py [--commands 84] [--outside 220] [--rate 8000]
 """
 
 import argparse
@@ -37,11 +37,12 @@ def main() -> None:
     arguments.add_argument("--commands", type=int, default=84, help="commands, over all voices")
     arguments.add_argument("--outside", type=int, default=220, help="sentences outside, likewise")
     arguments.add_argument("--list", type=Path, default=_LISTS / "spoken_out_of_domain.txt")
+    arguments.add_argument("--rate", type=int, default=16_000, help="samples a second heard")
     options = arguments.parse_args()
     tools = served_tools()
     said = commands(tools, options.commands, Random(97))
     outside = Random(1).sample(lines(options.list), options.outside)
-    listener = Listener(tools)
+    listener = Listener(tools, options.rate)
     print(
         json.dumps(
             {

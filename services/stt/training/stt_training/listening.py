@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ensemble.audio.resampler import Resampler
 from ensemble.stt.adapters.pocketsphinx import PocketsphinxRecognizer
 from ensemble.stt.adapters.silero import SileroVoiceDetection
 from ensemble.stt.audio import AudioReader, Encoding
 from ensemble.stt.endpointing import Endpointing
 from ensemble.stt.grammar.tools import SpokenTool
-from ensemble.stt.ports import Request, Samples, Transcript
+from ensemble.stt.ports import TARGET_RATE, Request, Samples, Transcript
 from ensemble.stt.recognition import Recognised, Recognition
-
-_CHUNK = 320
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,15 @@ class Heard:
 
 
 class Listener:
-    """Listens with the embedded engine."""
+    """Listens with the embedded engine.
 
-    def __init__(self, tools: Sequence[SpokenTool]) -> None:
+    Args:
+        tools: What may be spoken.
+        rate: Samples a second that the service is given.
+    """
+
+    def __init__(self, tools: Sequence[SpokenTool], rate: int = TARGET_RATE) -> None:
+        self._rate = rate
         self._recognizer = PocketsphinxRecognizer()
         self._detection = SileroVoiceDetection()
         self._recognizer.load()
@@ -44,16 +49,19 @@ class Listener:
         recognition = Recognition(
             self._recognizer,
             self._request,
-            AudioReader(Encoding.PCM_S16LE, 16_000, 1),
+            AudioReader(Encoding.PCM_S16LE, self._rate, 1),
             self._detection.open(),
             Endpointing(),
         )
-        pcm = (np.clip(recording, -1, 1) * 32767).astype("<i2")
+        resampler = Resampler(TARGET_RATE, self._rate)
+        samples = np.concatenate([resampler.push(recording), resampler.flush()])
+        pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2")
+        chunk = self._rate // 50
         heard = []
-        for start in range(0, len(pcm) + _CHUNK, _CHUNK):
-            data = pcm[start : start + _CHUNK].tobytes()
+        for start in range(0, len(pcm) + chunk, chunk):
+            data = pcm[start : start + chunk].tobytes()
             events = recognition.push(data) if data else recognition.finish()
-            decided_at = (start + _CHUNK) / 16_000
+            decided_at = (start + chunk) / self._rate
             heard += [
                 Heard(event.transcript, decided_at)
                 for event in events

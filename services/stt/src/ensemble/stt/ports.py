@@ -67,10 +67,12 @@ class Request:
     Attributes:
         language: BCP 47 tag, or empty to let the engine decide.
         tools: Tools that may be spoken.
+        bandwidth: Hertz up to which the audio holds anything; 4000 on the telephone.
     """
 
     language: str
     tools: tuple[SpokenTool, ...]
+    bandwidth: int = TARGET_RATE // 2
 
 
 class Utterance(Protocol):

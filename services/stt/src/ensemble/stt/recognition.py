@@ -220,8 +220,10 @@ class Recognition:
     def _begin(self, start: int, voiced: int | None = None) -> Iterator[Event]:
         self._start, self._lost, self._partial = start, False, Partial("")
         yield SpeechStarted(self._at(start if voiced is None else voiced))
+        # Known by now: a WAV header tells the rate.
+        bandwidth = min(self._reader.rate, TARGET_RATE) // 2
         try:
-            self._utterance = self._recognizer.open(self._request)
+            self._utterance = self._recognizer.open(replace(self._request, bandwidth=bandwidth))
         except Exception as error:
             yield self._lose(error)
 

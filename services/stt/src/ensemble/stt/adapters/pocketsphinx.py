@@ -16,6 +16,7 @@ from ensemble.stt.rejection import Rejection
 _LANGUAGE: Final = "en-US"
 _FRAME: Final = TARGET_RATE // 100
 _KEPT_GRAMMARS: Final = 4
+_TELEPHONE: Final = 4000
 
 
 class PocketsphinxRecognizer:
@@ -69,7 +70,8 @@ class PocketsphinxRecognizer:
             self._open += 1
         try:
             decoders = self._decoders(request.tools)
-            return PocketsphinxUtterance(self, decoders, decoders.take(), self._rejection)
+            decoding = decoders.take(narrow_band=request.bandwidth <= _TELEPHONE)
+            return PocketsphinxUtterance(self, decoders, decoding, self._rejection)
         except BaseException:
             self._release()
             raise

@@ -31,6 +31,11 @@ _SLICE: Final = 320
 # Cepstral mean of ordinary speech. The engine's own is nothing beyond the second value, and has
 # it take vowels for others: of 90 commands 78 % were exact with that, 83 % with this.
 _MEAN: Final = "41,-5.29,-0.12,5.09,2.48,-4.07,-1.37,-1.78,-5.08,-2.05,-6.45,-1.42,1.17"
+# The same with nothing above 4 kHz, where the acoustic model listens as well: of 84 commands 39 %
+# were exact and 51 % rejected with the mean of wide-band speech, 50 % and 40 % with this.
+_NARROW_BAND_MEAN: Final = (
+    "38.16,3.87,-10.14,10.91,3.41,-10.68,7.04,-7.98,-3.41,0.60,-11.53,3.62,-2.16"
+)
 _KEPT: Final = 4
 """Idle pairs that are kept for the next utterances; making one takes about 50 ms."""
 
@@ -43,13 +48,14 @@ class Decoding:
         self._command, self._rival = command, rival
         self._under_way = False
 
-    def start(self) -> None:
+    def start(self, *, narrow_band: bool) -> None:
         """Begin an utterance; nothing is left of the one before."""
+        mean = _NARROW_BAND_MEAN if narrow_band else _MEAN
         for decoder in self._decoders:
             if self._under_way:
                 decoder.end_utt()
             # The running mean of the last speaker would spoil the first words of this one.
-            decoder.set_cmn(_MEAN)
+            decoder.set_cmn(mean)
             decoder.start_utt()
         self._under_way = True
 
@@ -105,12 +111,12 @@ class Decoders:
         self._lock = threading.Lock()
         self._closed = False
 
-    def take(self) -> Decoding:
-        """Return decoders at the start of an utterance."""
+    def take(self, *, narrow_band: bool = False) -> Decoding:
+        """Return decoders at the start of an utterance, one without sound above 4 kHz if so."""
         with self._lock:
             decoding = self._idle.pop() if self._idle else None
         decoding = decoding or self._make()
-        decoding.start()
+        decoding.start(narrow_band=narrow_band)
         return decoding
 
     def give_back(self, decoding: Decoding, *, reusable: bool) -> None:
