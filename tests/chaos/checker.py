@@ -9,6 +9,7 @@ from ensemble.client import EnsembleClient
 from ensemble.client.answers import tool_result
 from ensemble.testkit.chaos.script import Question, parse
 from ensemble.testkit.chaos.sound import hear
+from ensemble.transport.status import from_status
 from ensemble.v1 import common_pb2, session_events_pb2
 from tests.chaos.record import Record, ServerEvent
 
@@ -24,6 +25,7 @@ class Response:
     whole: str | None = None
     results: list[object] = field(default_factory=list)
     ends: list[session_events_pb2.ResponseDone] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
 
     @property
     def completed(self) -> bool:
@@ -113,6 +115,10 @@ def _turns(record: Record, faults: list[str]) -> list[Turn]:
             turns[body.turn_id].responses.append(response)
         elif (response_id := getattr(body, "response_id", "")) in responses:
             _add(responses[response_id], kind, body)
+        elif kind == "error":
+            for response in responses.values():
+                if not response.ends:
+                    response.troubles.append(from_status(body).reason)
         elif kind.startswith("response_"):
             faults.append(f"{kind} of an unknown response")
     return list(turns.values())
@@ -163,11 +169,24 @@ def _check_turn(
     if done[0].text != question.answer:
         faults.append(f"{key}: {question.answer!r} was shown as {done[0].text!r}")
     if record.spoken:
-        heard = hear(bytes(record.sound.get(done[0].response_id, b"")))
-        faults += [f"{key}: {fault}" for fault in heard.faults]
-        if heard.words != done[0].text.split():
-            faults.append(f"{key}: of {done[0].text!r} was heard {' '.join(heard.words)!r}")
+        _check_speech(key, done[0], record, verdict)
     verdict.answered += 1
+
+
+def _check_speech(key: str, response: Response, record: Record, verdict: Verdict) -> None:
+    """Every word was heard once; or the client was told that the voice failed meanwhile."""
+    heard = hear(bytes(record.sound.get(response.response_id, b"")))
+    words = response.text.split()
+    if response.troubles and not heard.faults and heard.words == words[: len(heard.words)]:
+        if len(heard.words) < len(words):
+            verdict.told[f"voice: {response.troubles[-1]}"] += 1
+        return
+    verdict.faults += [f"{key}: {fault}" for fault in heard.faults]
+    if heard.words != words:
+        verdict.faults.append(
+            f"{key}: of {response.text!r} was heard {' '.join(heard.words)!r}; "
+            f"{record.around(response.response_id)}"
+        )
 
 
 def _check_beginning(

@@ -62,6 +62,23 @@ class Record:
         """Note what the user is shown."""
         self.shown.append((time.monotonic(), event))
 
+    def around(self, response_id: str) -> str:
+        """Return what happened during a response, for whoever has to find out why it failed."""
+        times = [
+            at
+            for at, event in self.shown
+            if getattr(getattr(event, event.WhichOneof("event") or "", None), "response_id", "")
+            == response_id
+        ]
+        if not times:
+            return "it was never shown"
+        gaps = [
+            f"{gap.reason} for {gap.seconds:.2f} s up to {at - times[0]:.2f} s"
+            for at, gap in self.gaps
+            if times[0] - 1 < at - gap.seconds and at < times[-1] + 1
+        ]
+        return f"it took {times[-1] - times[0]:.2f} s; gaps: {gaps}"
+
     def hear(self, delta: session_events_pb2.ResponseAudioDelta) -> int:
         """Put a frame where it belongs; return how many samples there are now."""
         heard = self.sound.setdefault(delta.response_id, bytearray())
