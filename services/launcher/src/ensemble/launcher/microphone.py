@@ -8,6 +8,7 @@ from ensemble.client import Conversation, EnsembleClient
 from ensemble.core.errors import ConfigurationError
 from ensemble.launcher.connection import trying
 from ensemble.launcher.gap_notice import GapNotice
+from ensemble.launcher.loudspeaker import Loudspeaker
 from ensemble.v1 import common_pb2, session_pb2
 
 _INPUT_RATE = 16000
@@ -45,7 +46,7 @@ async def converse(client: EnsembleClient, session_id: str, patience: float | No
         ),
     )
     heard: queue.Queue[bytes] = queue.Queue(_PENDING_BLOCKS)
-    speaker = _Speaker()
+    speaker = Loudspeaker()
 
     def captured(data: object, frames: int, moment: object, status: object) -> None:
         if not heard.full():
@@ -94,14 +95,14 @@ async def _feed(conversation: Conversation, heard: "queue.Queue[bytes]") -> None
         await conversation.send_audio(block, samples=len(block) // 2)
 
 
-async def _report(conversation: Conversation, speaker: "_Speaker") -> None:
+async def _report(conversation: Conversation, speaker: Loudspeaker) -> None:
     while True:
         await asyncio.sleep(0.1)
         if speaker.response_id:
             await conversation.report_playback(speaker.response_id, speaker.played)
 
 
-async def _play(conversation: Conversation, speaker: "_Speaker") -> None:
+async def _play(conversation: Conversation, speaker: Loudspeaker) -> None:
     async for event in conversation:
         kind = event.WhichOneof("event")
         if kind == "response_audio_delta":
@@ -109,7 +110,8 @@ async def _play(conversation: Conversation, speaker: "_Speaker") -> None:
             speaker.add(delta.response_id, delta.pcm)
         elif kind == "playback_flush":
             speaker.flush()
-            await conversation.report_playback(event.playback_flush.response_id, speaker.played)
+            flushed = event.playback_flush.response_id
+            await conversation.report_playback(flushed, speaker.heard(flushed))
         elif kind == "input_committed":
             print(f"you: {event.input_committed.text or '(not understood)'}")
         elif kind == "response_text_done":
@@ -118,27 +120,3 @@ async def _play(conversation: Conversation, speaker: "_Speaker") -> None:
             print(f"* {event.notice.text}")
         elif kind == "error":
             print(f"ensemble: warning: {event.error.message}", file=sys.stderr)
-
-
-class _Speaker:
-    """Audio on its way to the loudspeaker; filled by the loop, drained by the sound thread."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self.response_id = ""
-        self.played = 0
-
-    def add(self, response_id: str, pcm: bytes) -> None:
-        if response_id != self.response_id:
-            self.response_id, self.played = response_id, 0
-        self._buffer += pcm
-
-    def flush(self) -> None:
-        self._buffer.clear()
-
-    def fill(self, out: bytearray, frames: int, moment: object, status: object) -> None:
-        wanted = len(out)
-        piece = bytes(self._buffer[:wanted])
-        del self._buffer[: len(piece)]
-        out[:] = piece + bytes(wanted - len(piece))
-        self.played += len(piece) // 2
