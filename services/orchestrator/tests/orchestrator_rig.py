@@ -133,11 +133,11 @@ class Client:
         )
 
     async def _read(self) -> None:
+        responses = aiter(self.call)
         try:
             while True:
                 await self.reading.wait()
-                response = await self.call.read()
-                if response is grpc.aio.EOF:
+                if (response := await anext(responses, None)) is None:
                     break
                 if response.event.WhichOneof("event") == "heartbeat":
                     continue
