@@ -39,6 +39,7 @@ class Dialogue:
     Attributes:
         sequence: Of the last event of the record that came.
         text: What was said since the last question.
+        said: What was said in each response.
         ended: The answer's end was the last thing that came.
 
     Args:
@@ -55,6 +56,7 @@ class Dialogue:
         self.session_id = session_id
         self.sequence = 0
         self.text = ""
+        self.said: dict[str, str] = {}
         self.ended = False
 
     async def __aenter__(self) -> "Dialogue":
@@ -82,7 +84,9 @@ class Dialogue:
             kind = event.WhichOneof("event")
             self.sequence = max(self.sequence, event.sequence)
             if kind == "response_text_delta":
-                self.text += event.response_text_delta.text
+                delta = event.response_text_delta
+                self.text += delta.text
+                self.said[delta.response_id] = self.said.get(delta.response_id, "") + delta.text
             self.ended = kind == "response_done"
             if kind in branches:
                 return event
@@ -91,6 +95,7 @@ class Dialogue:
     async def turn(self, said: int) -> Took:
         """Ask, and take in the answer, which has so many characters."""
         self.text = ""
+        self.said.clear()
         begin = time.perf_counter()
         await self.send(input_text={"text": QUESTION})
         await self.until("response_text_delta")
