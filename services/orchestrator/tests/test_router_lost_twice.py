@@ -42,3 +42,16 @@ async def test_a_call_that_was_taken_twice_is_not_made_a_third_time(rig) -> None
         done = (await client.until("response_done")).response_done
     assert done.stop_reason == common_pb2.STOP_REASON_FAILED
     assert len(rig.peers.router.starts) == 2
+
+
+async def test_a_call_that_was_made_again_after_a_restart_is_not_made_a_third_time(rig) -> None:
+    rig.peers.router.say("one two three four", token_s=0.3)
+    async with rig.client() as client:
+        await client.say("count")
+        await client.until("response_text_delta")
+    rig.peers.router.say("and on", fail_after=1, error=ServiceUnavailableError())
+    await rig.restart()
+    async with rig.client(session_id=client.session_id, resume_from_sequence=0) as back:
+        done = (await back.until("response_done")).response_done
+    assert done.stop_reason == common_pb2.STOP_REASON_FAILED
+    assert len(rig.peers.router.starts) == 2

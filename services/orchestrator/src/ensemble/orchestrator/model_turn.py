@@ -176,23 +176,20 @@ class ModelTurn:
     async def _ask(self, response: Response, tools: Sequence[tool_pb2.ToolSpec]) -> _Round:
         said = _Round(text=self._partial)
         begun, self._begun, self._partial = self._begun, None, ""
-        try:
-            if begun is None:
+        settings = response.stage.settings
+        if begun is None:
+            try:
                 await self._chat(response, tools, said, attempt=1)
-            else:
-                await once_there(
-                    lambda: self._chat(response, tools, said, attempt=2),
-                    response.stage.settings.resume_wait_s,
-                )
-        except _BROKEN:
-            await response.stage.recorder.flush()
-            # A call that nobody took was not made: the connection to a model router that died
-            # may break once more before it is given up.
-            await once_there(
-                lambda: self._chat(response, tools, said, attempt=2),
-                response.stage.settings.peer_wait_s,
-                taken=lambda: said.taken,
-            )
+                return said
+            except _BROKEN:
+                await response.stage.recorder.flush()
+        # One more call and no third. A call that nobody took was not made: the connection to a
+        # model router that died may break again before it is given up.
+        await once_there(
+            lambda: self._chat(response, tools, said, attempt=2),
+            settings.peer_wait_s if begun is None else settings.resume_wait_s,
+            taken=lambda: said.taken,
+        )
         return said
 
     async def _chat(

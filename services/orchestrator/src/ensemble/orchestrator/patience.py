@@ -21,7 +21,8 @@ async def once_there(
     Args:
         call: Makes the call.
         limit_s: Seconds for which it is made again.
-        taken: Returns whether the service took the last call, which then is not made again.
+        taken: Returns whether the service took the last call, which then is not made again; nor
+            is one to which it is silent. None for a call that may be made any number of times.
 
     Raises:
         EnsembleError: What the call raised, for another reason or after ``limit_s`` seconds.
@@ -31,8 +32,9 @@ async def once_there(
     while True:
         try:
             return await call()
-        except _ABSENT:
-            if loop.time() + pause > end or (taken is not None and taken()):
+        except _ABSENT as exc:
+            made = taken is not None and (taken() or isinstance(exc, PeerLostError))
+            if made or loop.time() + pause > end:
                 raise
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_S)

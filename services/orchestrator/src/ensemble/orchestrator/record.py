@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -80,6 +80,18 @@ class _Pending:
     event: session_events_pb2.ServerEvent
     mark: str | None
     also: Sequence[Append]
+    pieces: list[str] = field(default_factory=list)
+    """Text that joins the event's own. It is put together once: each string that a message was
+    ever given stays in its memory."""
+    length: int = 0
+
+    def closed(self) -> session_events_pb2.ServerEvent:
+        """Return the event with all of its text."""
+        if self.pieces:
+            delta = self.event.response_text_delta
+            delta.text = "".join((delta.text, *self.pieces))
+            self.pieces.clear()
+        return self.event
 
 
 class Recorder:
@@ -148,16 +160,17 @@ class Recorder:
         """Text that waits and text that follows it are one segment, as far as it may grow."""
         if not self._pending or event.WhichOneof("event") != "response_text_delta":
             return False
-        last = self._pending[-1].event
-        if last.WhichOneof("event") != "response_text_delta":
+        last = self._pending[-1]
+        if last.event.WhichOneof("event") != "response_text_delta":
             return False
-        old, new = last.response_text_delta, event.response_text_delta
+        old, new = last.event.response_text_delta, event.response_text_delta
         tokens = old.token_count + new.token_count
         # Where the provider does not count, a token is taken to be one code point at least.
-        size = tokens or len(old.text) + len(new.text)
-        if old.response_id != new.response_id or size > _SEGMENT_TOKENS:
+        length = (last.length or len(old.text)) + len(new.text)
+        if old.response_id != new.response_id or (tokens or length) > _SEGMENT_TOKENS:
             return False
-        old.text += new.text
+        last.pieces.append(new.text)
+        last.length = length
         old.token_count = tokens
         return True
 
@@ -207,19 +220,20 @@ class Recorder:
         appends: list[Append] = []
         places: list[int] = []
         for pending in batch:
+            event = pending.closed()
             places.append(len(appends))
-            payload, text = encode(pending.event)
+            payload, text = encode(event)
             append = Append(
                 self._key,
-                pending.event.WhichOneof("event") or "",
+                event.WhichOneof("event") or "",
                 payload,
                 text=text,
                 # Nobody else writes to it; where somebody does, or a commit whose outcome was
                 # not known took place after all, what is in memory is not what the log says.
                 expected_seq=None if appends else self._conversation.session.last_sequence,
                 mark=pending.mark,
-                execution=self._work.execution(pending.event),
-                snapshot=None if appends else self._snapshot(pending.event),
+                execution=self._work.execution(event),
+                snapshot=None if appends else self._snapshot(event),
             )
             appends.append(append)
             appends.extend(pending.also)
