@@ -76,6 +76,17 @@ class EventLogContract:
         assert isinstance(results[1], ConflictError)
         assert results[2:] == [[2], [2]]
 
+    async def test_a_failed_batch_makes_no_stream(self, log: EventLog) -> None:
+        refused = [event(TWO, owner="eve"), event(ONE, expected_seq=99)]
+        batches = [[event(ONE)], refused, [event(TWO, owner="ada")]]
+        results = await asyncio.gather(
+            *(log.append(batch) for batch in batches), return_exceptions=True
+        )
+        assert (results[0], results[2]) == ([1], [1])
+        head = await log.head(TWO)
+        assert head is not None
+        assert (head.owner, head.last_seq) == ("ada", 1)
+
     async def test_appends_of_one_caller_keep_their_order(self, log: EventLog) -> None:
         await asyncio.gather(*(log.append([event(ONE, b"%d" % n)]) for n in range(300)))
         assert await payloads(log, ONE) == [b"%d" % n for n in range(300)]
@@ -177,6 +188,16 @@ class EventLogContract:
         assert found == expected
         mine = await log.heads("session", owner="ada")
         assert [head.stream for head in mine] == [keys[3], keys[1]]
+
+    async def test_streams_of_one_batch_are_listed_by_their_last_events(
+        self, log: EventLog
+    ) -> None:
+        await asyncio.gather(
+            log.append([event(TWO), event(ONE), event(TWO), event(ONE, snapshot=b"s")]),
+            log.append([event(TWO), event(StreamKey("session", "three")), event(TWO)]),
+        )
+        names = [head.stream.name for head in await log.heads("session")]
+        assert names == ["two", "three", "one"]
 
     async def test_streams_are_found_by_mark(self, log: EventLog) -> None:
         await log.append([event(ONE, mark="open"), event(TWO, mark="open")])

@@ -21,7 +21,7 @@ from ensemble.core.errors import (
     StorageLockedError,
     StorageUnavailableError,
 )
-from ensemble.eventlog import EventLog, SqliteEventLog
+from ensemble.eventlog import EventLog, SqliteEventLog, StreamKey
 
 pytestmark = pytest.mark.contract
 
@@ -244,6 +244,22 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         events = await log.read(head.stream, limit=100_000)
         assert [item.seq for item in events] == list(range(1, head.last_seq + 1))
     await log.close()
+
+
+async def test_a_stream_stands_where_its_last_event_does(
+    log: SqliteEventLog, tmp_path: Path
+) -> None:
+    keys = [StreamKey("session", name) for name in "abc"]
+    await asyncio.gather(
+        *(log.append([event(key, snapshot=b"s") for key in (*keys, keys[n])]) for n in range(3))
+    )
+    with closing(sqlite3.connect(tmp_path / "log.db")) as file:
+        rows = file.execute(
+            "SELECT s.position, max(e.position) FROM streams s JOIN events e ON e.stream = s.id "
+            "GROUP BY s.id"
+        ).fetchall()
+    assert len(rows) == 3
+    assert all(position == last for position, last in rows)
 
 
 async def test_two_logs_do_not_see_each_other(log: SqliteEventLog, tmp_path: Path) -> None:

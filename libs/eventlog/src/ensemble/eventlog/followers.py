@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Final
 
 from ensemble.eventlog.event_log import Event, StreamKey
+from ensemble.eventlog.stream_state import Row, event
 
 Read = Callable[[StreamKey, int, int], Awaitable[list[Event]]]
 
@@ -36,12 +37,17 @@ class Followers:
         self._followers: dict[StreamKey, set[_Follower]] = {}
         self._closed = False
 
-    def publish(self, events: Sequence[Event]) -> None:
+    def publish(self, written: Iterable[tuple[StreamKey, Row]]) -> None:
         """Tell the followers of their streams about committed events."""
-        for event in events:
-            for follower in self._followers.get(event.stream, ()):
-                follower.recent.append(event)
-                follower.news.set()
+        if not self._followers:
+            return
+        for stream, row in written:
+            followers = self._followers.get(stream)
+            if followers:
+                committed = event(stream, row)
+                for follower in followers:
+                    follower.recent.append(committed)
+                    follower.news.set()
 
     def positions(self) -> dict[StreamKey, int]:
         """Return the streams that are followed, each with how far its last follower has come."""

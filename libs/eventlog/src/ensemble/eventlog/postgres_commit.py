@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from ensemble.eventlog import chain
 from ensemble.eventlog import postgres_statements as statements
-from ensemble.eventlog.event_log import Append, Event, Execution, StreamKey
+from ensemble.eventlog.event_log import Append, Execution, StreamKey
 from ensemble.eventlog.postgres_database import Connection
-from ensemble.eventlog.stream_state import StreamState
+from ensemble.eventlog.stream_state import Row, StreamState
 
 
 async def load_states(
@@ -63,27 +63,26 @@ class Commit:
 
     known: Mapping[StreamKey, StreamState]
     _changes: dict[StreamKey, _Change] = field(default_factory=dict)
-    _events: list[tuple[Event, bytes]] = field(default_factory=list)
+    _events: list[tuple[StreamKey, Row]] = field(default_factory=list)
     _works: dict[str, _Work] = field(default_factory=dict)
 
-    def add(self, batch: Sequence[Append], now: int, fence: int) -> list[Event]:
+    def add(self, batch: Sequence[Append], now: int, fence: int) -> list[Row]:
         """Accept ``batch``; ``now`` is in nanoseconds. Raises as ``EventLog.append`` does."""
         touched: dict[StreamKey, _Change] = {}
-        made: list[tuple[Event, bytes]] = []
+        made: list[tuple[StreamKey, Row]] = []
         works: list[_Work] = []
         for item in batch:
             change = touched.get(item.stream)
             if change is None:
                 change = touched[item.stream] = self._change(item, now, fence)
             state = change.after
-            event = state.take(item, now, fence)
+            made.append((item.stream, state.take(item, now, fence)))
             if item.mark is not None:
                 change.mark = item.mark
             if item.snapshot is not None:
                 change.snapshot = (state.last_seq, item.snapshot, state.seal(item.snapshot))
             if item.execution is not None:
                 works.append(_work(item.stream, state, item.execution))
-            made.append((event, state.chain))
         self._changes.update(touched)
         self._events += made
         for work in works:
@@ -91,7 +90,7 @@ class Commit:
             if former is not None:
                 work.seq_from, work.started_at = former.seq_from, former.started_at
             self._works[work.execution.id] = work
-        return [event for event, _ in made]
+        return [row for _, row in made]
 
     def _change(self, item: Append, now: int, fence: int) -> _Change:
         former = self._changes.get(item.stream)
@@ -154,13 +153,7 @@ class Commit:
         changes = sorted(self._changes.values(), key=lambda change: change.after.id)
         pictures = [(change.after.id, *change.snapshot) for change in changes if change.snapshot]
         works = [work.row(self._changes[work.stream].after.id) for work in self._works.values()]
-        events = [
-            (
-                self._changes[event.stream].after.id, event.seq, event.type, event.schema_version,
-                event.created_at, event.payload, event.text, link,
-            )
-            for event, link in self._events
-        ]  # fmt: skip
+        events = [(self._changes[stream].after.id, *rest) for stream, (_, *rest) in self._events]
         streams = [
             (
                 before.id, before.last_seq, before.fence, before.secret,

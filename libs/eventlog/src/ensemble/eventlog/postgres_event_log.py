@@ -31,6 +31,7 @@ from ensemble.eventlog.stored_event_log import (
     StoredEventLog,
     WholeLog,
 )
+from ensemble.eventlog.stream_state import Row
 from ensemble.eventlog.upcasters import Upcasters
 
 _PAGE: Final = 1000
@@ -114,12 +115,12 @@ class PostgresEventLog(StoredEventLog):
         """See ``EventLog.append``."""
         if not batch:
             return []
-        events = await self._writer.submit(tuple(batch), fence)
-        return [event.seq for event in events]
+        rows = await self._writer.submit(tuple(batch), fence)
+        return [row[1] for row in rows]
 
-    def _publish(self, events: Sequence[Event]) -> None:
-        self._followers.publish(events)
-        self._listener.tell(event.stream for event in events)
+    def _publish(self, written: Sequence[tuple[StreamKey, Row]]) -> None:
+        self._followers.publish(written)
+        self._listener.tell(stream for stream, _ in written)
 
     async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
         rows = await self._database.fetch(
@@ -263,12 +264,12 @@ async def _erase(connection: Connection, stream: StreamKey) -> int:
     if row is None:
         return 0
     id_, _, _, secret, *_ = row
-    after = erased = 0
+    salt, after, erased = chain.Salt(secret), 0, 0
     while True:
         rows = await connection.fetch(queries.CONTENT, id_, after, _PAGE)
         if not rows:
             break
-        digests = [chain.digest(secret, seq, payload, text) for _, seq, payload, text in rows]
+        digests = [salt.digest(seq, payload, text) for _, seq, payload, text in rows]
         await connection.execute(_ERASE, [position for position, *_ in rows], digests)
         after, erased = rows[-1]["seq"], erased + len(rows)
     await connection.execute("UPDATE streams SET owner = '', secret = '' WHERE id = $1", id_)

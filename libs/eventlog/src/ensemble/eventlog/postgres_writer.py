@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ensemble.core.errors import EnsembleError, StorageUnavailableError
-from ensemble.eventlog.event_log import Append, Event, StreamKey
+from ensemble.eventlog.event_log import Append, StreamKey
 from ensemble.eventlog.postgres_commit import Commit, load_states
 from ensemble.eventlog.postgres_database import Connection, Database, lost
-from ensemble.eventlog.stream_state import StreamState
+from ensemble.eventlog.stream_state import Row, StreamState
 
 _GROUP_LIMIT: Final = 512
 """Batches in one commit at most, so that the first of them does not wait for ever."""
@@ -32,7 +32,7 @@ _BACK_OFF_S: Final = (0.02, 0.5)
 _TRY_AGAIN: Final = ("40001", "40P01")
 """Serialization failure and deadlock: nothing was written, and the next attempt may work."""
 
-Result = list[Event] | EnsembleError
+Result = list[Row] | EnsembleError
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Queued:
     fence: int
     now: int
     since: float
-    done: "asyncio.Future[list[Event]]"
+    done: "asyncio.Future[list[Row]]"
 
 
 class PostgresWriter:
@@ -62,7 +62,7 @@ class PostgresWriter:
         self,
         database: Database,
         *,
-        on_done: Callable[[Sequence[Event]], None],
+        on_done: Callable[[Sequence[tuple[StreamKey, Row]]], None],
         queue_limit: int,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -82,8 +82,8 @@ class PostgresWriter:
         """Commits so far."""
         return self._commits
 
-    async def submit(self, batch: Sequence[Append], fence: int) -> list[Event]:
-        """Return the events of ``batch`` once they are durable; see ``EventLog.append``.
+    async def submit(self, batch: Sequence[Append], fence: int) -> list[Row]:
+        """Return the rows of ``batch`` once they are durable; see ``EventLog.append``.
 
         A caller that is cancelled leaves the batch in the queue: it may still be written.
         """
@@ -91,7 +91,7 @@ class PostgresWriter:
         if self._closing:
             self._slots.release()
             raise self._database.closed()
-        done: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait(_Queued(batch, fence, self._clock(), time.monotonic(), done))
         return await done
 
@@ -120,7 +120,14 @@ class PostgresWriter:
             self._deliver(group, results)
 
     def _deliver(self, group: list[_Queued], results: Sequence[Result]) -> None:
-        self._on_done([event for result in results if isinstance(result, list) for event in result])
+        self._on_done(
+            [
+                (item.stream, row)
+                for queued, result in zip(group, results, strict=True)
+                if isinstance(result, list)
+                for item, row in zip(queued.batch, result, strict=True)
+            ]
+        )
         for queued, result in zip(group, results, strict=True):
             self._slots.release()
             self._queue.task_done()

@@ -25,7 +25,7 @@ from ensemble.eventlog.records import TOTALS, Batch, Sums, export
 from ensemble.eventlog.sqlite_file import SqliteFile, translate
 from ensemble.eventlog.sqlite_ownership import SqliteOwnership
 from ensemble.eventlog.sqlite_schema import MIGRATIONS
-from ensemble.eventlog.sqlite_writes import ERASE_PAGE, StreamWriter, Written
+from ensemble.eventlog.sqlite_writes import ERASE_PAGE, Appending, StreamWriter, Written
 from ensemble.eventlog.stored_event_log import DroppedPage, OldStreams, StoredEventLog, WholeLog
 from ensemble.eventlog.upcasters import Upcasters
 
@@ -59,6 +59,7 @@ class SqliteEventLog(StoredEventLog):
         self._writer = GroupCommitWriter(
             file.writer,
             file.path,
+            together=self._streams.append,
             on_undo=self._streams.forget_all,
             on_done=self._publish,
             queue_limit=queue_limit,
@@ -102,15 +103,14 @@ class SqliteEventLog(StoredEventLog):
         """See ``EventLog.append``."""
         if not batch:
             return []
-        batch, now = tuple(batch), self._clock()
-        written = await self._writer.submit(
-            lambda connection: self._streams.append(connection, batch, now, fence)
-        )
-        return [event.seq for event in written.events]
+        written = await self._writer.share(Appending(tuple(batch), self._clock(), fence))
+        return [row[1] for row in written.rows]
 
     def _publish(self, result: object) -> None:
         if isinstance(result, Written):
-            self._followers.publish(result.events)
+            self._followers.publish(
+                (item.stream, row) for item, row in zip(result.batch, result.rows, strict=True)
+            )
 
     async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
         return await self._select(lambda c: sqlite_reads.read(c, stream, after, limit))

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ensemble.eventlog import queries
 from ensemble.eventlog.event_log import StreamKey
@@ -37,7 +37,7 @@ class SqliteOwnership(Ownership):
 
     def __init__(
         self,
-        writer: GroupCommitWriter,
+        writer: GroupCommitWriter[Any, Any],
         forget: Callable[[StreamKey], None],
         clock: Callable[[], int],
     ) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from ensemble.eventlog import chain, loading, queries, retention
-from ensemble.eventlog.event_log import Append, Event, Execution, StreamKey
+from ensemble.eventlog.event_log import Append, Execution, StreamKey
 from ensemble.eventlog.records import IS_EMPTY, Batch, Sums, digest_of
 from ensemble.eventlog.stored_event_log import DROP_PAGE, DroppedPage, OldStreams
-from ensemble.eventlog.stream_state import StreamState
+from ensemble.eventlog.stream_state import Row, StreamState
 
 T = TypeVar("T")
 
@@ -26,17 +26,52 @@ _DELETE_EVENTS: Final = queries.for_sqlite(retention.DELETE_EVENTS)
 _MOVE_BASE: Final = queries.for_sqlite(retention.MOVE_BASE)
 
 
+_INSERT_EVENT: Final = (
+    "INSERT INTO events (stream, seq, type, schema_version, created_at, payload, text, link) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+# The events were the last that was inserted, and nobody else inserts any: the rows of one
+# transaction have positions without gaps, which end at this one.
+_MOVE_STREAM: Final = (
+    "UPDATE streams SET last_seq = ?, position = last_insert_rowid() - ?, updated_at = ?, "
+    "chain = ?, secret = ?, mark = coalesce(?, mark) WHERE id = ?"
+)
+
+_PUT_SNAPSHOT: Final = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)"
+
+_PUT_EXECUTION: Final = (
+    "INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET seq_to = excluded.seq_to, agent = excluded.agent, "
+    "model = excluded.model, status = excluded.status, "
+    "input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, "
+    "latency_ms = excluded.latency_ms, cost_nanos = excluded.cost_nanos, "
+    "ended_at = excluded.ended_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Appending:
+    """A batch that is to be written; ``now`` is in nanoseconds since the epoch."""
+
+    batch: Sequence[Append]
+    now: int
+    fence: int
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The events that one append made."""
+    """The events that one append made, in order."""
 
-    events: list[Event]
+    batch: Sequence[Append]
+    rows: list[Row]
 
 
 @dataclass(slots=True)
 class _State(StreamState):
-    position: int = 0
     mark: str | None = None
+    place: int = 0
+    """Of its last event among those that are written with it, from 1."""
 
 
 class StreamWriter:
@@ -53,67 +88,50 @@ class StreamWriter:
         """Read every state again: something was undone."""
         self._known.clear()
 
-    def append(
-        self, connection: sqlite3.Connection, batch: Sequence[Append], now: int, fence: int
-    ) -> Written:
-        """Write ``batch``; see ``EventLog.append``. ``now`` is in nanoseconds."""
-        execute = connection.execute
-        events: list[Event] = []
+    def append(self, connection: sqlite3.Connection, batches: Sequence[Appending]) -> list[Written]:
+        """Write ``batches``, each as ``EventLog.append``; one that is refused refuses all.
+
+        Whoever catches what this raises undoes the transaction and calls ``forget_all``.
+        """
         touched: dict[StreamKey, _State] = {}
-        for item in batch:
-            state = touched.get(item.stream)
-            if state is None:
-                state = touched[item.stream] = self._state(connection, item, now, fence)
-            event = state.take(item, now, fence)
-            state.position = _lastrowid(
-                execute(
-                    "INSERT INTO events (stream, seq, type, schema_version, created_at, payload, "
-                    "text, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        state.id,
-                        event.seq,
-                        event.type,
-                        event.schema_version,
-                        event.created_at,
-                        event.payload,
-                        event.text,
-                        state.chain,
-                    ),
-                )
-            )
-            if item.mark is not None:
-                state.mark = item.mark
-            if item.execution is not None:
-                _put_execution(connection, state, item.execution)
-            if item.snapshot is not None:
-                execute(
-                    "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)",
-                    (state.id, event.seq, item.snapshot, state.seal(item.snapshot)),
-                )
-            events.append(event)
-        for key, state in touched.items():
-            self._save(connection, key, state)
+        rows: list[Row] = []
+        executions: list[tuple[object, ...]] = []
+        snapshots: dict[int, tuple[object, ...]] = {}
+        written: list[Written] = []
+        for each in batches:
+            now, fence, begin, key = each.now, each.fence, len(rows), None
+            for item in each.batch:
+                if item.stream is not key:
+                    key = item.stream
+                    state = touched.get(key) or self._state(connection, item, now, fence)
+                    touched[key] = state
+                rows.append(state.take(item, now, fence))
+                state.place = len(rows)
+                if item.mark is not None:
+                    state.mark = item.mark
+                if item.execution is not None:
+                    executions.append(_execution(state, item.execution))
+                if item.snapshot is not None:
+                    sealed = state.seal(item.snapshot)
+                    snapshots[state.id] = (state.id, state.last_seq, item.snapshot, sealed)
+            written.append(Written(each.batch, rows[begin:]))
+        cursor = connection.cursor()
+        cursor.executemany(_INSERT_EVENT, rows)
+        cursor.executemany(_MOVE_STREAM, [_moved(it, len(rows)) for it in touched.values()])
+        if executions:
+            cursor.executemany(_PUT_EXECUTION, executions)
+        if snapshots:
+            cursor.executemany(_PUT_SNAPSHOT, snapshots.values())
+        self._remember(touched)
+        return written
+
+    def _remember(self, states: dict[StreamKey, _State]) -> None:
+        for key, state in states.items():
+            state.mark = None
+            self._known[key] = state
+            self._known.move_to_end(key)
         while len(self._known) > _KNOWN_STREAMS:
             self._known.popitem(last=False)
-        return Written(events)
-
-    def _save(self, connection: sqlite3.Connection, key: StreamKey, state: _State) -> None:
-        connection.execute(
-            "UPDATE streams SET last_seq = ?, position = ?, updated_at = ?, chain = ?, "
-            "secret = ?, mark = coalesce(?, mark) WHERE id = ?",
-            (
-                state.last_seq,
-                state.position,
-                state.updated_at,
-                state.chain,
-                state.secret,
-                state.mark,
-                state.id,
-            ),
-        )
-        state.mark = None
-        self._known[key] = state
-        self._known.move_to_end(key)
 
     def _state(self, connection: sqlite3.Connection, item: Append, now: int, fence: int) -> _State:
         known = self._known.get(item.stream)
@@ -144,13 +162,11 @@ class StreamWriter:
         if not row:
             return []
         id_, secret = row
+        salt = chain.Salt(secret)
         rows = connection.execute(_CONTENT, (id_, after, ERASE_PAGE)).fetchall()
         connection.executemany(
             "UPDATE events SET digest = ?, payload = x'', text = '' WHERE position = ?",
-            [
-                (chain.digest(secret, seq, payload, text), position)
-                for position, seq, payload, text in rows
-            ],
+            [(salt.digest(seq, payload, text), position) for position, seq, payload, text in rows],
         )
         if len(rows) < ERASE_PAGE:
             connection.execute("UPDATE streams SET owner = '', secret = x'' WHERE id = ?", (id_,))
@@ -222,33 +238,17 @@ def _at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it waits for something")
 
 
-def _put_execution(connection: sqlite3.Connection, state: _State, execution: Execution) -> None:
+def _moved(state: _State, events: int) -> tuple[object, ...]:
+    return (
+        state.last_seq, events - state.place, state.updated_at, state.chain, state.secret,
+        state.mark, state.id,
+    )  # fmt: skip
+
+
+def _execution(state: _State, execution: Execution) -> tuple[object, ...]:
     seq, at = state.last_seq, state.updated_at
-    connection.execute(
-        "INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET seq_to = excluded.seq_to, agent = excluded.agent, "
-        "model = excluded.model, status = excluded.status, "
-        "input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, "
-        "latency_ms = excluded.latency_ms, cost_nanos = excluded.cost_nanos, "
-        "ended_at = excluded.ended_at",
-        (
-            execution.id,
-            state.id,
-            seq,
-            seq,
-            execution.agent,
-            execution.model,
-            execution.status,
-            execution.input_tokens,
-            execution.output_tokens,
-            execution.latency_ms,
-            execution.cost_nanos,
-            at,
-            None if execution.running else at,
-        ),
-    )
-
-
-def _lastrowid(cursor: sqlite3.Cursor) -> int:
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
+    return (
+        execution.id, state.id, seq, seq, execution.agent, execution.model, execution.status,
+        execution.input_tokens, execution.output_tokens, execution.latency_ms,
+        execution.cost_nanos, at, None if execution.running else at,
+    )  # fmt: skip
