@@ -36,3 +36,16 @@ def test_the_file_is_under_the_home_unless_said_otherwise(monkeypatch, tmp_path)
     monkeypatch.setenv("ENSEMBLE_HOME", str(tmp_path))
     assert Settings().database_path() == tmp_path / "world.db"
     assert Settings(database=tmp_path / "x.db").database_path() == tmp_path / "x.db"
+
+
+async def test_a_start_that_failed_leaves_the_file_free(tmp_path, monkeypatch):
+    def fail(*_):
+        raise TypeError("not this time")
+
+    path = tmp_path / "world.db"
+    with monkeypatch.context() as patch:
+        patch.setattr("ensemble.world_model.adapters.sqlite_reads.head", fail)
+        with pytest.raises(TypeError):
+            await SqliteWorldStore.open(path)
+    store = await SqliteWorldStore.open(path)
+    await store.close()

@@ -23,6 +23,11 @@ def _check_words(**fields: str) -> None:
             )
 
 
+def _is_plain(words: str) -> bool:
+    """Nothing is wrong with them: asked first, as it is cheap and nearly always so."""
+    return words.isascii() and "\0" not in words
+
+
 def _is_unicode(value: str) -> bool:
     try:
         value.encode()
@@ -43,7 +48,8 @@ class StreamKey:
     name: str
 
     def __post_init__(self) -> None:
-        _check_words(kind=self.kind, name=self.name)
+        if not _is_plain(self.kind + self.name):
+            _check_words(kind=self.kind, name=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,9 @@ class Append:
     snapshot: bytes | None = None
 
     def __post_init__(self) -> None:
-        _check_words(type=self.type, owner=self.owner, mark=self.mark or "")
+        mark = self.mark or ""
+        if not _is_plain(self.type + self.owner + mark):
+            _check_words(type=self.type, owner=self.owner, mark=mark)
         if self.schema_version not in _INT32:
             raise InvalidArgumentError(f"{self.schema_version} is no version.")
 

@@ -25,6 +25,10 @@ _GROUP_LIMIT: Final = 512
 """Jobs in one commit at most, so that the first of them does not wait for ever."""
 
 
+def _no_parts(connection: sqlite3.Connection, parts: Sequence[Any]) -> Sequence[Any]:
+    raise TypeError("This writer was given nothing that runs parts.")
+
+
 @dataclass(slots=True)
 class _Queued:
     job: Job[Any] | None
@@ -45,7 +49,8 @@ class GroupCommitWriter(Generic[P, R]):
     Args:
         connection: In autocommit mode; used by the thread only.
         path: The file, for messages.
-        together: Runs parts and returns what each returned; raises if one is refused.
+        together: Runs parts and returns what each returned; raises if one is refused. Without
+            it there are jobs only.
         on_undo: Called in the thread after anything was undone, to drop cached state.
         on_done: Called on the loop with what each job returned, in order of commit, also
             when its caller no longer waits.
@@ -57,7 +62,7 @@ class GroupCommitWriter(Generic[P, R]):
         connection: sqlite3.Connection,
         path: Path,
         *,
-        together: Callable[[sqlite3.Connection, Sequence[P]], Sequence[R]],
+        together: Callable[[sqlite3.Connection, Sequence[P]], Sequence[R]] = _no_parts,
         on_undo: Callable[[], None] = lambda: None,
         on_done: Callable[[Any], None] = lambda _: None,
         queue_limit: int = 4096,

@@ -92,7 +92,14 @@ class SqliteEventLog(StoredEventLog):
             StorageUnavailableError: It cannot be opened.
         """
         file = await asyncio.to_thread(SqliteFile, path, migrations=MIGRATIONS)
-        return cls(file, queue_limit=queue_limit, clock=clock, upcasters=upcasters)
+        try:
+            return cls(file, queue_limit=queue_limit, clock=clock, upcasters=upcasters)
+        except BaseException as exc:
+            # Whoever tries again finds the file free.
+            file.close()
+            if isinstance(exc, sqlite3.Error):
+                raise translate(exc, path) from exc
+            raise
 
     @property
     def commits(self) -> int:

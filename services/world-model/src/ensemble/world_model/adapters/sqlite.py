@@ -41,7 +41,7 @@ class SqliteWorldStore:
         self._moved = asyncio.Event()
         self._reads = asyncio.Semaphore(_READS_IN_FLIGHT)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="world-reader")
-        self._writer = GroupCommitWriter(file.writer, file.path)
+        self._writer: GroupCommitWriter[None, None] = GroupCommitWriter(file.writer, file.path)
         self._observing: set[asyncio.Task[Recorded]] = set()
         self._closed = False
 
@@ -59,9 +59,12 @@ class SqliteWorldStore:
         file = await asyncio.to_thread(SqliteFile, path, migrations=MIGRATIONS)
         try:
             return cls(file, clock)
-        except sqlite3.Error as exc:
+        except BaseException as exc:
+            # Whoever tries again finds the file free.
             file.close()
-            raise translate(exc, path) from exc
+            if isinstance(exc, sqlite3.Error):
+                raise translate(exc, path) from exc
+            raise
 
     async def observe(
         self, request_id: str, observations: Sequence[Observation], principal: str = ""
