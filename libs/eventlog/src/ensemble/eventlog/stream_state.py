@@ -64,10 +64,10 @@ class StreamState:
                 f"The stream stands at {last}, not at {item.expected_seq}.",
                 metadata={"expected": str(item.expected_seq), "found": str(last)},
             )
-        seq, at = last + 1, max(now, self.updated_at)
+        seq, at = last + 1, now if now > self.updated_at else self.updated_at
         type_, version, payload = item.type, item.schema_version, item.payload
         text = _storable(item.text) if item.text else ""
-        content = self._salted().digest(seq, payload, text)
+        content = (self.salt or self._salted()).digest(seq, payload, text)
         self.chain = link = chain.link(self.chain, seq, type_, version, at, content)
         self.last_seq, self.updated_at = seq, at
         return (self.id, seq, type_, version, at, payload, text, link)
