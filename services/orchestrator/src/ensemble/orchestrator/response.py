@@ -131,6 +131,7 @@ class Response:
             send=self.stage.send,
             on_error=self.complain,
             reports=self.stage.reports,
+            patience_s=settings.peer_wait_s,
         )
 
     def context(self) -> common_pb2.CallContext:

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ensemble.core.errors import EnsembleError
+from ensemble.core.errors import EnsembleError, PeerLostError, ServiceUnavailableError
 from ensemble.orchestrator.heard import SpokenText
+from ensemble.orchestrator.patience import once_there
 from ensemble.orchestrator.ports import Synthesis, Synthesizer
 from ensemble.transport.status import from_status
 from ensemble.v1 import common_pb2, session_events_pb2, tts_service_pb2
@@ -30,6 +31,9 @@ _KEPT_S: Final = 1.0
 
 _LEAST_WAIT_S: Final = 0.02
 
+_LOST: Final = (PeerLostError, ServiceUnavailableError)
+"""How a synthesiser fails that is gone; another one, or the same once it is back, may go on."""
+
 
 @dataclass(slots=True, frozen=True)
 class _Frame:
@@ -39,6 +43,17 @@ class _Frame:
     @property
     def end(self) -> int:
         return self.audio.offset_samples + len(self.audio.pcm) // 2
+
+    def after(self, sample: int) -> "_Frame":
+        """Return what is left of it behind ``sample``."""
+        gone = sample - self.audio.offset_samples
+        if gone <= 0:
+            return self
+        rest = tts_service_pb2.SynthesizedAudio()
+        rest.CopyFrom(self.audio)
+        rest.pcm = self.audio.pcm[2 * gone :]
+        rest.offset_samples = sample
+        return _Frame(rest, self.granularity)
 
 
 class Voice:
@@ -54,6 +69,8 @@ class Voice:
         lead_s: How far to be ahead of the client.
         send: Sends an event to the client; waits for room.
         on_error: Told what failed; the text of the response goes on without.
+        reports: Returns whether the client reports what it plays.
+        patience_s: How long a synthesiser that was lost is waited for.
     """
 
     def __init__(
@@ -66,6 +83,7 @@ class Voice:
         send: Send,
         on_error: Callable[[EnsembleError], Awaitable[None]],
         reports: Callable[[], bool] = lambda: False,
+        patience_s: float = 0.0,
     ) -> None:
         self._synthesizer = synthesizer
         self._start = start
@@ -76,6 +94,7 @@ class Voice:
         self._send = send
         self._on_error = on_error
         self._reports = reports
+        self._patience_s = patience_s
         self._loop = asyncio.get_running_loop()
         self._spoken = SpokenText()
         self._texts: deque[str] = deque()
@@ -84,10 +103,12 @@ class Voice:
         self._frames: deque[_Frame] = deque()
         self._kept: deque[_Frame] = deque()
         self._made_all = False
+        self._synthesis: Synthesis | None = None
         self._step = asyncio.Event()
         self._sent = 0
         self._skip = 0
         self._total = 0
+        self._made = 0
         self._base = 0
         self._base_time = 0.0
         self._reported = False
@@ -174,19 +195,32 @@ class Voice:
 
     async def _make(self, usage: common_pb2.Usage) -> None:
         try:
-            async with self._synthesizer.synthesize(self._start) as synthesis:
-                feeding = asyncio.create_task(self._feed(synthesis))
-                self._synthesis = synthesis
-                try:
-                    await self._receive(synthesis, usage)
-                finally:
-                    feeding.cancel()
-                    await asyncio.wait({feeding})
+            try:
+                await self._synthesize(usage)
+            except _LOST:
+                await once_there(lambda: self._synthesize_again(usage), self._patience_s)
         except EnsembleError as exc:
             await self._on_error(exc)
         finally:
             self._made_all = True
             self._step.set()
+
+    async def _synthesize_again(self, usage: common_pb2.Usage) -> None:
+        """Go on where a synthesiser was lost: the text is spoken anew, what is there is kept."""
+        self._texts = deque([self._spoken.text] if self._spoken.text else [])
+        self._made = self._total
+        await self._synthesize(usage)
+
+    async def _synthesize(self, usage: common_pb2.Usage) -> None:
+        async with self._synthesizer.synthesize(self._start) as synthesis:
+            feeding = asyncio.create_task(self._feed(synthesis))
+            self._synthesis = synthesis
+            try:
+                await self._receive(synthesis, usage)
+            finally:
+                self._synthesis = None
+                feeding.cancel()
+                await asyncio.wait({feeding})
 
     async def _feed(self, synthesis: Synthesis) -> None:
         while True:
@@ -205,9 +239,14 @@ class Voice:
                 case "started":
                     granularity = response.started.granularity
                 case "audio":
-                    self._spoken.add(response.audio, granularity)
-                    self._frames.append(_Frame(response.audio, granularity))
-                    self._total = self._frames[-1].end
+                    frame = _Frame(response.audio, granularity)
+                    if frame.end <= self._made:
+                        await synthesis.allow(1)
+                        continue
+                    frame = frame.after(self._made)
+                    self._spoken.add(frame.audio, granularity)
+                    self._frames.append(frame)
+                    self._total = frame.end
                     self._step.set()
                 case "error":
                     await self._on_error(from_status(response.error))
@@ -262,7 +301,7 @@ class Voice:
         await self._synthesis_allows()
 
     async def _synthesis_allows(self) -> None:
-        if not self._made_all:
+        if self._synthesis is not None:
             await self._synthesis.allow(1)
 
     def _pass_over(self, frame: _Frame) -> bool:
@@ -272,11 +311,7 @@ class Voice:
             self._sent = self._base = frame.end
             self._base_time = self._loop.time()
             return False
-        rest = tts_service_pb2.SynthesizedAudio()
-        rest.CopyFrom(frame.audio)
-        rest.pcm = frame.audio.pcm[2 * (self._skip - frame.audio.offset_samples) :]
-        rest.offset_samples = self._skip
-        self._frames[0] = _Frame(rest, frame.granularity)
+        self._frames[0] = frame.after(self._skip)
         return True
 
     async def _next_step(self, limit: float | None) -> None:
