@@ -215,7 +215,7 @@ async def test_draining_says_so_and_refuses_new_streams(rig) -> None:
 
 
 async def test_a_full_disk_is_a_typed_error_and_the_service_lives(rig) -> None:
-    rig.peers.router.default = Reply(["x" * 4000] * 3000)
+    rig.peers.router.default = Reply(["x" * 4000] * 3000, token_s=0.002)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     async with rig.client() as client:
         await client.say("hello")

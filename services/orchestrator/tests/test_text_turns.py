@@ -314,3 +314,13 @@ def test_a_new_conversation_has_nothing_to_answer() -> None:
     conversation = Conversation("ses_1", 8)
     assert conversation.last_said is None
     assert conversation.messages("", 10) == []
+
+
+async def test_an_answer_without_end_is_stopped_before_it_is_too_large_to_be_sent(rig) -> None:
+    rig.peers.router.default = Reply(["\N{ALCHEMICAL SYMBOL FOR GOLD}" * 4000] * 3000)
+    async with rig.client() as client:
+        await client.say("on and on")
+        done = (await client.until("response_done")).response_done
+    assert done.stop_reason == common_pb2.STOP_REASON_MAX_OUTPUT_TOKENS
+    assert client.of("response_text_done")[0].text == client.text()
+    assert len(client.text()) == 1_000_000

@@ -28,6 +28,10 @@ from ensemble.v1 import (
 _BROKEN = (ServiceUnavailableError, PeerLostError, EngineFailedError)
 """A chat that ends like this is asked again once, going on from what was committed."""
 
+_ANSWER_LIMIT = 1_000_000
+"""Code points of one answer: at four bytes each, the event with its whole text stays within a
+message of 4 MiB. A model that says more is stopped as if it had reached its limit of tokens."""
+
 _OUTPUT = ("text_delta", "tool_call_delta", "tool_call_done")
 """What a first output may be."""
 
@@ -232,6 +236,11 @@ class ModelTurn:
         match branch:
             case "text_delta":
                 await self._say(response, said, event.text_delta)
+                if len(response.text) >= _ANSWER_LIMIT:
+                    said.done.stop_reason = common_pb2.STOP_REASON_MAX_OUTPUT_TOKENS
+                    said.done.outcome = common_pb2.OUTCOME_ANSWERED
+                    said.ended = time.monotonic_ns()
+                    return True
             case "tool_call_done":
                 said.calls.append(event.tool_call_done)
             case "started":
@@ -265,7 +274,8 @@ class ModelTurn:
             # What is said after the tools does not run into what was said before them.
             text = f" {text}"
         said.text += delta.text
-        await response.say(text, delta.token_count)
+        room = max(_ANSWER_LIMIT - len(response.text), 0)
+        await response.say(text[:room], delta.token_count)
 
     async def _run_tools(
         self, response: Response, runner: ToolRunner, said: _Round
