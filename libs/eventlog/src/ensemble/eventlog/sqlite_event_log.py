@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from ensemble.core.errors import StorageCorruptError, StorageUnavailableError
 from ensemble.eventlog import queries, sqlite_reads, sqlite_writes
@@ -22,7 +22,7 @@ from ensemble.eventlog.event_log import (
 )
 from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.records import TOTALS, Batch, Sums, export
-from ensemble.eventlog.sqlite_file import SqliteFile, translate
+from ensemble.eventlog.sqlite_file import SqliteFile, open_store, translate
 from ensemble.eventlog.sqlite_ownership import SqliteOwnership
 from ensemble.eventlog.sqlite_schema import MIGRATIONS
 from ensemble.eventlog.sqlite_writes import ERASE_PAGE, Appending, StreamWriter, Written
@@ -30,8 +30,6 @@ from ensemble.eventlog.stored_event_log import DroppedPage, OldStreams, StoredEv
 from ensemble.eventlog.upcasters import Upcasters
 
 T = TypeVar("T")
-
-_CHECKPOINT_TRIES: Final = 20
 
 
 class SqliteEventLog(StoredEventLog):
@@ -91,15 +89,11 @@ class SqliteEventLog(StoredEventLog):
             StorageCorruptError: The file is damaged, foreign, or of a newer version.
             StorageUnavailableError: It cannot be opened.
         """
-        file = await asyncio.to_thread(SqliteFile, path, migrations=MIGRATIONS)
-        try:
-            return cls(file, queue_limit=queue_limit, clock=clock, upcasters=upcasters)
-        except BaseException as exc:
-            # Whoever tries again finds the file free.
-            file.close()
-            if isinstance(exc, sqlite3.Error):
-                raise translate(exc, path) from exc
-            raise
+        return await open_store(
+            path,
+            MIGRATIONS,
+            lambda file: cls(file, queue_limit=queue_limit, clock=clock, upcasters=upcasters),
+        )
 
     @property
     def commits(self) -> int:
@@ -166,7 +160,7 @@ class SqliteEventLog(StoredEventLog):
         """
         counts = [await self._erase(stream) for stream in streams]
         if counts:
-            await self._empty_wal()
+            await self._file.empty_wal()
         return Erased(sum(1 for count in counts if count), sum(counts))
 
     async def _erase(self, stream: StreamKey) -> int:
@@ -221,28 +215,6 @@ class SqliteEventLog(StoredEventLog):
         """See ``StoredEventLog.load``."""
         where = str(self._file.path)
         await self._writer.submit(lambda c: sqlite_writes.load(c, batches, sums, where))
-
-    async def _empty_wal(self) -> None:
-        """Until a checkpoint the write-ahead log has what the pages said before."""
-
-        def run() -> bool:
-            with contextlib.closing(self._file.connect(read_only=True)) as connection:
-                # While it waits for readers, nobody can write.
-                connection.execute("PRAGMA busy_timeout = 250")
-                checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)"
-                busy, *_ = self._translated(lambda: connection.execute(checkpoint).fetchone())
-                if not busy:
-                    # SQLite does not: after a power cut the old pages would be there again.
-                    self._file.sync_wal()
-                return not busy
-
-        for _ in range(_CHECKPOINT_TRIES):
-            if await asyncio.to_thread(run):
-                return
-            await asyncio.sleep(0.25)
-        raise StorageUnavailableError(
-            f"{self._file.path} is being read: what was erased is still in its -wal file."
-        )
 
     async def _select(self, work: Callable[[sqlite3.Connection], T]) -> T:
         self._refuse_if_closed()

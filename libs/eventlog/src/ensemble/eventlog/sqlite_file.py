@@ -1,5 +1,6 @@
 """One SQLite file, held by one process, and its failures as errors of the catalogue."""
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from ensemble.core.errors import (
     EnsembleError,
@@ -19,8 +20,13 @@ from ensemble.core.errors import (
     StorageUnavailableError,
 )
 
+T = TypeVar("T")
+
 Migration = str | Callable[[sqlite3.Connection], None]
 """Statements, or a function, that make one version of a file out of the version before."""
+
+_CHECKPOINT_TRIES: Final = 20
+_CHECKPOINT_PAUSE_S: Final = 0.25
 
 _MAGIC: Final = b"SQLite format 3\x00"
 
@@ -117,6 +123,33 @@ class SqliteFile:
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         return connection
+
+    async def empty_wal(self) -> None:
+        """Take what pages said before out of the write-ahead log, and have the disk forget it.
+
+        Raises:
+            StorageUnavailableError: Somebody read all the while and needed it.
+        """
+        for _ in range(_CHECKPOINT_TRIES):
+            if await asyncio.to_thread(self._empty_wal):
+                return
+            await asyncio.sleep(_CHECKPOINT_PAUSE_S)
+        raise StorageUnavailableError(
+            f"{self.path} is being read: what was erased is still in its -wal file."
+        )
+
+    def _empty_wal(self) -> bool:
+        try:
+            with contextlib.closing(self.connect(read_only=True)) as connection:
+                # While it waits for readers, nobody can write.
+                connection.execute("PRAGMA busy_timeout = 250")
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as exc:
+            raise translate(exc, self.path) from exc
+        if not busy:
+            # SQLite does not: after a power cut the old pages would be there again.
+            self.sync_wal()
+        return not busy
 
     def sync_wal(self) -> None:
         """Wait until the disk has the write-ahead log, and its size, as they are now.
@@ -283,3 +316,21 @@ class _Lock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+async def open_store(
+    path: Path, migrations: Sequence[Migration], make: Callable[[SqliteFile], T]
+) -> T:
+    """Return what ``make`` makes of the file at ``path``; a failure leaves it free.
+
+    Raises:
+        EnsembleError: As ``SqliteFile`` raises, or what ``make`` raised.
+    """
+    file = await asyncio.to_thread(SqliteFile, path, migrations=migrations)
+    try:
+        return make(file)
+    except BaseException as exc:
+        file.close()
+        if isinstance(exc, sqlite3.Error):
+            raise translate(exc, path) from exc
+        raise

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from ensemble.core.errors import StorageUnavailableError
 from ensemble.eventlog.group_commit import GroupCommitWriter
-from ensemble.eventlog.sqlite_file import SqliteFile, translate
+from ensemble.eventlog.sqlite_file import SqliteFile, open_store, translate
 from ensemble.world_model.adapters import sqlite_erasure, sqlite_reads, sqlite_writes
 from ensemble.world_model.adapters.sqlite_schema import MIGRATIONS
 from ensemble.world_model.entities import Changes, Erased, Observation, Page, Recorded, Wanted
@@ -24,7 +24,6 @@ _ENTITIES_AT_ONCE: Final = 100
 """Entities that one transaction erases, so that others get to write in between."""
 
 _CHANGES_AT_ONCE: Final = 1000
-_CHECKPOINT_TRIES: Final = 20
 
 
 class SqliteWorldStore:
@@ -56,15 +55,7 @@ class SqliteWorldStore:
             StorageCorruptError: It is damaged, foreign, or newer than this code.
             StorageUnavailableError: It cannot be opened.
         """
-        file = await asyncio.to_thread(SqliteFile, path, migrations=MIGRATIONS)
-        try:
-            return cls(file, clock)
-        except BaseException as exc:
-            # Whoever tries again finds the file free.
-            file.close()
-            if isinstance(exc, sqlite3.Error):
-                raise translate(exc, path) from exc
-            raise
+        return await open_store(path, MIGRATIONS, lambda file: cls(file, clock))
 
     async def observe(
         self, request_id: str, observations: Sequence[Observation], principal: str = ""
@@ -123,7 +114,7 @@ class SqliteWorldStore:
             self._advance(last)
         if not attributes_json:
             await self._forget_who(principal)
-        await self._empty_wal()
+        await self._file.empty_wal()
         return Erased(len(found), self._head)
 
     async def close(self) -> None:
@@ -160,18 +151,6 @@ class SqliteWorldStore:
             lambda connection: sqlite_erasure.forget_who(connection, principal, _CHANGES_AT_ONCE)
         ):
             pass
-
-    async def _empty_wal(self) -> None:
-        for _ in range(_CHECKPOINT_TRIES):
-            try:
-                if await asyncio.to_thread(sqlite_erasure.empty_wal, self._file):
-                    return
-            except sqlite3.Error as exc:
-                raise translate(exc, self._file.path) from exc
-            await asyncio.sleep(0.25)
-        raise StorageUnavailableError(
-            f"{self._file.path} is being read: what was erased is still in its -wal file."
-        )
 
     def _observed(self, task: asyncio.Task[Recorded]) -> None:
         self._observing.discard(task)

@@ -1,10 +1,8 @@
 """Erasing what was recorded for one person, inside transactions that the caller owns."""
 
-import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ensemble.eventlog.sqlite_file import SqliteFile
 from ensemble.world_model.adapters.sqlite_reads import head, wanted_digest
 from ensemble.world_model.adapters.sqlite_writes import search_text
 
@@ -87,15 +85,3 @@ def _erase_part(connection: sqlite3.Connection, principal: str, entity: int) -> 
     connection.execute(
         "UPDATE entities SET search = ? WHERE id = ?", (search_text(connection, entity), entity)
     )
-
-
-def empty_wal(file: SqliteFile) -> bool:
-    """Take what pages said before out of the write-ahead log; False while readers need it."""
-    with contextlib.closing(file.connect(read_only=True)) as connection:
-        # While it waits for readers, nobody can write.
-        connection.execute("PRAGMA busy_timeout = 250")
-        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy:
-            # SQLite does not: after a power cut the old pages would be there again.
-            file.sync_wal()
-        return not busy
