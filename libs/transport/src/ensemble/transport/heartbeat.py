@@ -18,9 +18,13 @@ _OWN_LAG: Final = 0.1
 
 
 def watch(
-    responses: AsyncIterable[Event], timeout: float = HEARTBEAT_TIMEOUT
+    responses: AsyncIterable[Event],
+    timeout: float = HEARTBEAT_TIMEOUT,
+    *,
+    first: float | None = None,
 ) -> AsyncGenerator[Event, None]:
-    """Pass ``responses`` on and raise when none comes for ``timeout`` seconds.
+    """Pass ``responses`` on and raise when none comes for ``timeout`` seconds, or the first one
+    for ``first`` seconds where that is given.
 
     Only time spent waiting counts: a consumer that is slow, or an event loop that stood
     still, is not the other side's silence.
@@ -28,7 +32,9 @@ def watch(
     Raises:
         PeerLostError: Nothing came, not even a heartbeat.
     """
-    return _until_silent(responses, _Silence(timeout))
+    if first is None:
+        return _until_silent(responses, _Silence(timeout))
+    return _until_silent(responses, _Silence(first), then=timeout)
 
 
 class WatchedCaller(Generic[Event]):
@@ -80,7 +86,7 @@ class WatchedCaller(Generic[Event]):
 
 
 async def _until_silent(
-    events: AsyncIterable[Event], silence: "_Silence"
+    events: AsyncIterable[Event], silence: "_Silence", then: float | None = None
 ) -> AsyncGenerator[Event, None]:
     iterator = aiter(events)
     try:
@@ -96,6 +102,9 @@ async def _until_silent(
                 raise
             finally:
                 silence.end()
+            if then is not None:
+                silence.limit_to(then)
+                then = None
             yield event
     finally:
         silence.close()

@@ -5,7 +5,7 @@ another one and resumes from the orchestrator's log.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -66,7 +66,8 @@ async def relay(
     told = False
     async for stub in orchestrators.owners():
         call = stub.RunSession(client.events())
-        async with stream(call), aclosing(_alive(call, first_answer, silence)) as events:
+        living = watch(call, silence, first=first_answer)
+        async with stream(call), aclosing(living) as events:
             try:
                 async for response in events:
                     # Heartbeats come every 200 ms, so a client hears of it that soon.
@@ -93,30 +94,6 @@ async def relay(
                     ) from error
                 orchestrators.failed(error)
     raise orchestrators.refusal
-
-
-async def _alive(
-    call: AsyncIterable[orchestrator_service_pb2.RunSessionResponse],
-    first_answer: float,
-    silence: float,
-) -> AsyncGenerator[orchestrator_service_pb2.RunSessionResponse, None]:
-    """Pass on what an orchestrator says. One that lives says so at once, if nothing else yet.
-
-    Raises:
-        PeerLostError: It was silent for too long.
-    """
-    responses = aiter(call)
-    try:
-        async with asyncio.timeout(first_answer):
-            first = await anext(responses, None)
-    except TimeoutError:
-        raise PeerLostError from None
-    if first is None:
-        return
-    yield first
-    async with aclosing(watch(responses, timeout=silence)) as events:
-        async for response in events:
-            yield response
 
 
 class _Client:
