@@ -39,13 +39,16 @@ class Orchestrators:
         self._owner = owner
         self.refusal: EnsembleError = SessionMovedError()
 
+    def any_one(self) -> "orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub":
+        """Return any one of them: each can read what all have recorded."""
+        return self._stub(self._peers.get("orchestrator"))
+
     async def owners(
         self,
     ) -> AsyncIterator["orchestrator_service_pb2_grpc.OrchestratorServiceAsyncStub"]:
         """Yield any one of them, then whoever each says holds the session, or the next one."""
         for _ in range(_TRIES):
-            peers, owner = self._peers, self._owner
-            yield self._stub(peers.at(owner) if owner else peers.get("orchestrator"))
+            yield self._stub(self._peers.at(self._owner)) if self._owner else self.any_one()
 
     def failed(self, error: EnsembleError, *, final: bool = False) -> None:
         """Take note of why the one yielded last refused.

@@ -19,7 +19,6 @@ from ensemble.v1 import (
     gateway_service_pb2_grpc,
     node_service_pb2,
     orchestrator_service_pb2,
-    orchestrator_service_pb2_grpc,
     session_events_pb2,
 )
 
@@ -139,9 +138,7 @@ class GatewayServicer(gateway_service_pb2_grpc.GatewayServiceServicer):
         with self._streams.hold(principal):
             async for response in replay(
                 request,
-                orchestrator_service_pb2_grpc.OrchestratorServiceStub(
-                    self._channels.get("orchestrator")
-                ),
+                Orchestrators(self._channels).any_one(),
                 leaving=lambda: self._going_away is not None,
                 silence=self._silence,
             ):

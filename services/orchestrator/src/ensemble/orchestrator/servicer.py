@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
@@ -25,7 +26,7 @@ from ensemble.orchestrator.sessions import Owner, Sessions
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.summary import summarise
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, trusted
-from ensemble.transport.heartbeat import watch, with_heartbeats
+from ensemble.transport.heartbeat import WatchedCaller, with_heartbeats
 from ensemble.transport.streams import until_half_close
 from ensemble.v1 import (
     common_pb2,
@@ -241,8 +242,12 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
 
     async def _read(self, requests: Requests, live: Live, outbox: Outbox) -> None:
         """Take in what the client sends, until it has nothing more to say or is gone."""
+        # A person may be silent for as long as they like.
+        caller = WatchedCaller(
+            requests, _is_heartbeat, timeout=_CLIENT_SILENCE_S, mute_timeout=math.inf
+        )
         try:
-            async for request in until_half_close(_alive(requests)):
+            async for request in until_half_close(caller.requests()):
                 if not outbox.is_open:
                     return
                 await live.inputs.handle(request.event, outbox)
@@ -261,16 +266,8 @@ def _heartbeat() -> session_events_pb2.ServerEvent:
     return event
 
 
-async def _alive(requests: Requests) -> Requests:
-    """Pass on what a client sends; one that ever sent a heartbeat must go on with it."""
-    async for request in requests:
-        yield request
-        if request.event.WhichOneof("event") == "heartbeat":
-            break
-    else:
-        return
-    async for request in watch(requests, _CLIENT_SILENCE_S):
-        yield request
+def _is_heartbeat(request: orchestrator_service_pb2.RunSessionRequest) -> bool:
+    return request.event.HasField("heartbeat")
 
 
 def _owner() -> Owner:
