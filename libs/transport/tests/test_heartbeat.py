@@ -230,16 +230,10 @@ async def test_taking_is_no_heartbeat() -> None:
 
 
 async def test_the_first_answer_has_a_limit_of_its_own() -> None:
-    async def answers(first_s: float, second_s: float) -> AsyncIterator[int]:
-        await asyncio.sleep(first_s)
-        yield 1
-        await asyncio.sleep(second_s)
-        yield 2
-
     with pytest.raises(PeerLostError):
-        await anext(watch(answers(30, 0), 30, first=0.05))
-    assert [each async for each in watch(answers(0, 0.2), 30, first=0.05)] == [1, 2]
-    late = watch(answers(0.2, 30), 0.05, first=30)
-    assert await anext(late) == 1
+        await anext(watch(spaced(30), 30, first=0.05))
+    assert [number async for number in watch(spaced(0, 0.2), 30, first=0.05)] == [0, 1]
+    late = watch(spaced(0.2, 30), 0.05, first=30)
+    assert await anext(late) == 0
     with pytest.raises(PeerLostError):
         await anext(late)
