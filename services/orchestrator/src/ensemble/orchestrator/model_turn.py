@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 
 from ensemble.core.errors import (
     EngineFailedError,
-    PeerLostError,
-    ServiceUnavailableError,
     ToolFailedError,
 )
 from ensemble.orchestrator import usage as usages
 from ensemble.orchestrator.conversation import Answer
-from ensemble.orchestrator.patience import once_there
+from ensemble.orchestrator.patience import LOST, once_there
 from ensemble.orchestrator.phases import Phase
 from ensemble.orchestrator.response import Response, Stage, Verdict
 from ensemble.orchestrator.tool_results import for_model
@@ -25,7 +23,7 @@ from ensemble.v1 import (
     tool_server_service_pb2,
 )
 
-_BROKEN = (ServiceUnavailableError, PeerLostError, EngineFailedError)
+_BROKEN = (*LOST, EngineFailedError)
 """A chat that ends like this is asked again once, going on from what was committed."""
 
 _ANSWER_LIMIT = 1_000_000

@@ -8,7 +8,10 @@ from ensemble.core.errors import ModelUnavailableError, PeerLostError, ServiceUn
 
 T = TypeVar("T")
 
-_ABSENT: Final = (ServiceUnavailableError, PeerLostError, ModelUnavailableError)
+LOST: Final = (ServiceUnavailableError, PeerLostError)
+"""How a call ends whose service is gone; it may have begun the work."""
+
+_ABSENT: Final = (*LOST, ModelUnavailableError)
 _FIRST_PAUSE_S: Final = 0.02
 _LONGEST_PAUSE_S: Final = 0.5
 

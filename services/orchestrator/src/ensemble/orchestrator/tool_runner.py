@@ -7,23 +7,18 @@ from typing import Final
 
 from ensemble.core.errors import (
     EnsembleError,
-    PeerLostError,
-    ServiceUnavailableError,
     ToolFailedError,
     ToolNotFoundError,
     ToolOutcomeUnknownError,
     ToolTimeoutError,
 )
-from ensemble.orchestrator.patience import once_there
+from ensemble.orchestrator.patience import LOST, once_there
 from ensemble.orchestrator.ports import Tools
 from ensemble.orchestrator.tool_results import failed
 from ensemble.v1 import common_pb2, tool_pb2, tool_server_service_pb2
 
 _AT_ONCE: Final = 8
 """Tools of one response that run at the same time."""
-
-_LOST: Final = (ServiceUnavailableError, PeerLostError)
-"""How a call ends whose server may have begun it."""
 
 Progress = Callable[[tool_server_service_pb2.ToolProgress], Awaitable[object]]
 
@@ -168,14 +163,14 @@ class ToolRunner:
             if isinstance(exc, ToolNotFoundError):
                 self._toolbox.forget()
             error = exc
-        unknown = isinstance(error, (*_LOST, ToolTimeoutError)) and not is_clients
+        unknown = isinstance(error, (*LOST, ToolTimeoutError)) and not is_clients
         if unknown and self._toolbox.must_not_repeat(call.name):
             error = ToolOutcomeUnknownError()
         return failed(call.call_id, error)
 
     async def _run_on_server(self, call: tool_pb2.ToolCall, again: bool) -> tool_pb2.ToolResult:
         if not again:
-            with contextlib.suppress(*_LOST):
+            with contextlib.suppress(*LOST):
                 return await self._call(call, attempt=1)
             self._toolbox.forget()
         # The key makes sure that a tool which did run is not run again.

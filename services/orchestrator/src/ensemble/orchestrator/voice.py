@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ensemble.core.errors import EnsembleError, PeerLostError, ServiceUnavailableError
+from ensemble.core.errors import EnsembleError
 from ensemble.orchestrator.heard import SpokenText
-from ensemble.orchestrator.patience import once_there
+from ensemble.orchestrator.patience import LOST, once_there
 from ensemble.orchestrator.ports import Synthesis, Synthesizer
 from ensemble.transport.status import from_status
 from ensemble.v1 import common_pb2, session_events_pb2, tts_service_pb2
@@ -30,9 +30,6 @@ _KEPT_S: Final = 1.0
 """Seconds of played speech kept for a client that comes back and had heard less."""
 
 _LEAST_WAIT_S: Final = 0.02
-
-_LOST: Final = (PeerLostError, ServiceUnavailableError)
-"""How a synthesiser fails that is gone; another one, or the same once it is back, may go on."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -197,7 +194,7 @@ class Voice:
         try:
             try:
                 await self._synthesize(usage)
-            except _LOST:
+            except LOST:
                 await once_there(lambda: self._synthesize_again(usage), self._patience_s)
         except EnsembleError as exc:
             await self._on_error(exc)
