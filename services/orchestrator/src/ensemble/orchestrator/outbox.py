@@ -8,6 +8,7 @@ from typing import Final
 
 from ensemble.core.errors import EnsembleError
 from ensemble.orchestrator.pulse import Pulse
+from ensemble.orchestrator.stored import stamp
 from ensemble.v1 import common_pb2, session_events_pb2
 
 ReadRecord = Callable[[int, int], Awaitable[list[session_events_pb2.ServerEvent]]]
@@ -161,5 +162,5 @@ class Outbox:
     def _stamp(self, event: session_events_pb2.ServerEvent) -> session_events_pb2.ServerEvent:
         self._count += 1
         event.event_id = f"{self.stream_id}.{self._count}"
-        event.created_at.GetCurrentTime()
+        stamp(event)
         return event

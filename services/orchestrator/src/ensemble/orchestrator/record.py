@@ -18,6 +18,7 @@ from ensemble.orchestrator.stored import (
     encode,
     place,
     session_key,
+    stamp,
 )
 from ensemble.v1 import orchestrator_service_pb2, session_events_pb2
 
@@ -123,8 +124,8 @@ class Recorder:
         self._on_committed = on_committed
         self._on_failed = on_failed
         self._pending: list[_Pending] = []
-        self._added = 0
-        self._settled = 0
+        self._added = self._due = self._settled = 0
+        """How many events were added, are to be written now, and are through with."""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -149,7 +150,7 @@ class Recorder:
             also: Events of other streams, written in the same transaction.
             urgent: Write it now; else with the next event that is, or the next ``flush``.
         """
-        event.created_at.GetCurrentTime()
+        stamp(event)
         if not self._joined(event):
             self._pending.append(_Pending(event, mark, also))
         self._added += 1
@@ -197,12 +198,13 @@ class Recorder:
         await done
 
     def _begin(self) -> None:
+        self._due = self._added
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
         try:
-            while self._pending:
+            while self._settled < self._due:
                 batch, self._pending = self._pending, []
                 target = self._added
                 try:
@@ -222,7 +224,8 @@ class Recorder:
         for pending in batch:
             event = pending.closed()
             places.append(len(appends))
-            payload, text = encode(event)
+            execution = self._work.execution(event)
+            payload, text = encode(event, self._work.response_id)
             append = Append(
                 self._key,
                 event.WhichOneof("event") or "",
@@ -232,7 +235,7 @@ class Recorder:
                 # not known took place after all, what is in memory is not what the log says.
                 expected_seq=None if appends else self._conversation.session.last_sequence,
                 mark=pending.mark,
-                execution=self._work.execution(event),
+                execution=execution,
                 snapshot=None if appends else self._snapshot(event),
             )
             appends.append(append)

@@ -52,11 +52,11 @@ class Records:
         if follow:
             async with aclosing(self._follow(owner, key, after)) as events:
                 async for event in events:
-                    yield _at(event.created_at, await reader.decode(event))
+                    yield await reader.decode(event)
             return
         while page := await self._log.read(key, after, _PAGE):
             for event in page:
-                yield _at(event.created_at, await reader.decode(event))
+                yield await reader.decode(event)
             after = page[-1].seq
 
     async def audit(self, owner: Owner, session_id: str) -> session_pb2.SessionAudit:
@@ -165,11 +165,6 @@ class Records:
         if head is None or head.owner != str(owner):
             raise SessionNotFoundError(metadata={"sessionId": session_id})
         return key
-
-
-def _at(created_at: int, event: session_events_pb2.ServerEvent) -> session_events_pb2.ServerEvent:
-    event.created_at.FromNanoseconds(created_at)
-    return event
 
 
 def _chunks(names: list[str]) -> Iterator[Iterable[str]]:

@@ -24,6 +24,7 @@ from ensemble.orchestrator.outbox import Outbox
 from ensemble.orchestrator.records import Records
 from ensemble.orchestrator.sessions import Owner, Sessions
 from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.orchestrator.stored import stamp
 from ensemble.orchestrator.summary import summarise
 from ensemble.transport.context import PRINCIPAL_KEY, TENANT_KEY, trusted
 from ensemble.transport.heartbeat import WatchedCaller, with_heartbeats
@@ -225,7 +226,7 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
     def _started(self, live: Live, *, created: bool) -> session_events_pb2.ServerEvent:
         conversation = live.session.conversation
         event = session_events_pb2.ServerEvent()
-        event.created_at.GetCurrentTime()
+        stamp(event)
         started = event.started
         started.session.CopyFrom(conversation.session)
         started.resumed = not created

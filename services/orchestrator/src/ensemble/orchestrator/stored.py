@@ -1,12 +1,14 @@
 """How the events of a session stand in its log stream.
 
-The words of an answer are kept once, in the ``text`` of its deltas, where SQL sees them;
-``response_text_done`` is kept without them and gets them back from the deltas when it is read.
+Nothing is kept twice. The words of an answer are in the ``text`` of its deltas, where SQL sees
+them, and ``response_text_done`` gets them back from there when it is read. Which answer an event
+belongs to is said by the ``response_started`` before it.
 """
 
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +23,20 @@ ASSISTANT: Final = "assistant"
 
 STATE_VERSION: Final = 1
 """Of the shape of ``State``."""
+
+_OF_AN_ANSWER: Final = frozenset(
+    {
+        "response_model",
+        "response_model_substituted",
+        "response_model_done",
+        "response_text_delta",
+        "response_text_done",
+        "response_tool_call",
+        "response_tool_done",
+        "response_done",
+    }
+)
+"""What the record says of an answer after its start."""
 
 _PAGE: Final = 256
 _NANOS: Final = 1_000_000_000
@@ -46,17 +62,32 @@ def place(
     return event
 
 
-def encode(event: session_events_pb2.ServerEvent) -> tuple[bytes, str]:
-    """Return payload and text of an event as the log keeps them."""
-    branch = event.WhichOneof("event")
-    if branch not in ("response_text_delta", "response_text_done"):
-        return event.SerializeToString(), ""
-    words = event.response_text_delta if branch == "response_text_delta" else None
-    said = words or event.response_text_done
-    text, said.text = said.text, ""
-    payload = event.SerializeToString()
-    said.text = text
-    return payload, text if words else ""
+def stamp(event: session_events_pb2.ServerEvent) -> None:
+    """Say that ``event`` was made now."""
+    at = event.created_at
+    at.seconds, at.nanos = divmod(time.time_ns(), _NANOS)
+
+
+def encode(event: session_events_pb2.ServerEvent, response_id: str) -> tuple[bytes, str]:
+    """Return payload and text of an event as the log keeps them.
+
+    Args:
+        event: Left as it is.
+        response_id: Of the answer that began last in its record.
+    """
+    kept = session_events_pb2.ServerEvent()
+    kept.CopyFrom(event)
+    branch = kept.WhichOneof("event") or ""
+    text = ""
+    if branch in _OF_AN_ANSWER:
+        part = getattr(kept, branch)
+        if part.response_id == response_id:
+            part.response_id = ""
+        if branch == "response_text_delta":
+            text, part.text = part.text, ""
+        elif branch == "response_text_done":
+            part.text = ""
+    return kept.SerializeToString(), text
 
 
 class Reader:
@@ -93,37 +124,40 @@ class Reader:
         if event.type == CREATED:
             return _created(event)
         server_event = session_events_pb2.ServerEvent.FromString(event.payload)
-        if event.erased:
+        if not server_event.HasField("created_at"):
             server_event.created_at.FromNanoseconds(event.created_at)
-        branch = server_event.WhichOneof("event")
+        branch = server_event.WhichOneof("event") or ""
         if branch == "response_started":
             self._response_id, self._texts = server_event.response_started.response_id, []
-        elif branch == "response_text_delta":
-            delta = server_event.response_text_delta
-            delta.text = event.text or delta.text
-            if delta.response_id == self._response_id:
-                self._texts.append(delta.text)
-        elif branch == "response_text_done" and not server_event.response_text_done.text:
-            done = server_event.response_text_done
-            if done.response_id != self._response_id:
-                await self._look_back(done.response_id, event.seq)
-            done.text = "".join(self._texts)
+        elif branch in _OF_AN_ANSWER:
+            await self._complete(getattr(server_event, branch), branch, event)
         return place(server_event, event.stream.name, event.seq)
 
-    async def _look_back(self, response_id: str, before: int) -> None:
-        """Collect the words of a response whose start lies before what was read."""
-        self._response_id, self._texts = response_id, []
+    async def _complete(self, part: Any, branch: str, event: Event) -> None:
+        """Give back what an event of an answer is kept without."""
+        if not self._response_id:
+            await self._look_back(event.seq)
+        part.response_id = part.response_id or self._response_id
+        if branch == "response_text_delta":
+            part.text = event.text or part.text
+            self._texts.append(part.text)
+        elif branch == "response_text_done":
+            part.text = part.text or "".join(self._texts)
+
+    async def _look_back(self, before: int) -> None:
+        """Find the answer that began last before what was read, and its words so far."""
         found: list[str] = []
-        while before > 1:
+        while before > 1 and not self._response_id:
             after = max(before - 1 - _PAGE, 0)
             for event in reversed(await self._log.read(self._key, after, before - 1 - after)):
                 past = session_events_pb2.ServerEvent.FromString(event.payload)
-                if past.response_started.response_id == response_id:
-                    self._texts = found[::-1]
-                    return
-                if past.response_text_delta.response_id == response_id:
+                if past.HasField("response_started"):
+                    self._response_id = past.response_started.response_id
+                    break
+                if past.HasField("response_text_delta"):
                     found.append(event.text or past.response_text_delta.text)
             before = after + 1
+        self._texts = found[::-1]
 
 
 def _created(event: Event) -> session_events_pb2.ServerEvent:
@@ -142,6 +176,9 @@ def _created(event: Event) -> session_events_pb2.ServerEvent:
 class Work:
     """The answer under way, as the view ``agent_executions`` shows it.
 
+    Attributes:
+        response_id: Of the answer that began last; empty for none.
+
     Args:
         response_id: Of an answer that an earlier process began; empty for none.
         began: Nanoseconds since the epoch at which it did.
@@ -149,7 +186,7 @@ class Work:
     """
 
     def __init__(self, response_id: str = "", began: int = 0, model: str = "") -> None:
-        self._response_id = response_id
+        self.response_id = response_id
         self._began = began
         self._model = model
 
@@ -157,14 +194,14 @@ class Work:
         """Return the row that ``event`` makes or changes; None when it does neither."""
         match event.WhichOneof("event"):
             case "response_started":
-                self._response_id = event.response_started.response_id
+                self.response_id = event.response_started.response_id
                 self._began, self._model = event.created_at.ToNanoseconds(), ""
-                return Execution(self._response_id, ASSISTANT)
+                return Execution(self.response_id, ASSISTANT)
             case "response_model":
                 self._model = event.response_model.model.model
             case "response_model_substituted":
                 self._model = event.response_model_substituted.substitution.to_model
-            case "response_done" if event.response_done.response_id == self._response_id:
+            case "response_done" if event.response_done.response_id == self.response_id:
                 return self._ended(event.response_done, event.created_at.ToNanoseconds())
         return None
 
@@ -173,7 +210,7 @@ class Work:
         if done.usage.cost.currency_code == "USD":
             cost = Decimal(done.usage.cost.units) + Decimal(done.usage.cost.nanos) / _NANOS
         return Execution(
-            self._response_id,
+            self.response_id,
             ASSISTANT,
             self._model,
             _STATUS.get(done.stop_reason, "interrupted"),
