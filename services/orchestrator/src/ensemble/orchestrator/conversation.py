@@ -153,6 +153,13 @@ class Conversation:
                 return item
         return None
 
+    def answer(self, response_id: str) -> Answer | None:
+        """Return an answer, if it is not too long ago."""
+        for item in reversed(self._items):
+            if isinstance(item, Answer) and item.response_id == response_id:
+                return item
+        return None
+
     @property
     def state(self) -> State:
         """What is needed beside the record from ``history_from`` on."""

@@ -138,9 +138,8 @@ class OrchestratorServicer(orchestrator_service_pb2_grpc.OrchestratorServiceServ
             live = await self._sessions.get(_owner(), request.session_id)
         else:
             live, _ = await self._sessions.open(_owner(), request.config)
-        after = live.session.conversation.session.last_sequence
         done = await live.inputs.submit_text(request.text)
-        return await summarise(live.session, after, done)
+        return summarise(live.session.conversation, done)
 
     async def OpenSession(
         self, request: orchestrator_service_pb2.OpenSessionRequest, context: Context
