@@ -25,7 +25,7 @@ from tests.bench.report import Row, percentile, row
 _RATE = 16_000
 _POLL = 0.01
 _PATIENCE = 30.0
-_LIBRARIES = "import grpc.aio, jsonschema, numpy, onnxruntime, pocketsphinx, sqlite3, structlog"
+_LIBRARIES = "import grpc.aio, jsonschema, numpy, pocketsphinx, sqlite3, structlog"
 
 
 async def run(quick: bool) -> list[Row]:

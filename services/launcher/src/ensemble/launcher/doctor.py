@@ -38,7 +38,7 @@ class Finding:
 _PACKAGES = (
     ("llama.cpp", "llama_cpp", True, "uv sync --frozen (ensemble-model-router[llama])"),
     ("pocketsphinx", "pocketsphinx", True, "uv sync --frozen (ensemble-stt[pocketsphinx])"),
-    ("Silero VAD", "onnxruntime", True, "uv sync --frozen (ensemble-stt[vad])"),
+    ("Silero VAD", "faster_whisper", True, "uv sync --frozen (ensemble-stt[vad])"),
     ("faster-whisper", "faster_whisper", False, "uv sync --frozen (ensemble-stt[whisper])"),
     ("espeak-ng", "espeakng_loader", True, "uv sync --frozen (ensemble-tts[espeak])"),
     ("Piper", "piper", False, "uv sync --frozen (ensemble-tts[piper])"),
