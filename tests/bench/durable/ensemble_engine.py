@@ -15,6 +15,7 @@ from ensemble.orchestrator.app import OrchestratorService
 from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.tool_runner import ToolBox
+from ensemble.runtime.garbage import relax_collector
 from ensemble.runtime.service import Channels
 from ensemble.transport import open_channel
 from ensemble.v1 import (
@@ -240,6 +241,7 @@ async def open_ensemble(
         with patched:
             await service.start()
         stack.push_async_callback(service.close)
+        relax_collector()
         if injected:
             yield PortEngine(service, work)
         else:

@@ -16,6 +16,7 @@ from ensemble.launcher.connection import client, gateway_address
 from ensemble.launcher.home_lock import hold_home
 from ensemble.launcher.supervisor import Supervisor
 from ensemble.runtime import logs
+from ensemble.runtime.garbage import relax_collector
 from ensemble.runtime.runtime_settings import RuntimeSettings
 from ensemble.runtime.signals import serve_until_signal
 from ensemble.runtime.tier import Tier
@@ -58,6 +59,7 @@ async def _colocated(options: argparse.Namespace, settings: RuntimeSettings) -> 
 
         def settled(failures: Mapping[str, str]) -> None:
             waiting.cancel()
+            relax_collector()
             announce_failures(failures)
             if not prompt:
                 _ready(f"tier {settings.tier.value}, one process")
