@@ -178,19 +178,19 @@ async def with_heartbeats(
 ) -> AsyncGenerator[Event, None]:
     """Pass ``events`` on, with a heartbeat whenever nothing was sent for ``interval`` seconds.
 
-    At most one event is drawn ahead. When this generator is closed, so are ``events``.
+    A few events at most are drawn ahead. When this generator is closed, so are ``events``.
     """
     handover: _Handover[Event] = _Handover()
     source = asyncio.get_running_loop().create_task(handover.fill(events))
+    waiting = handover.waiting
     try:
         while True:
-            event = await handover.take(interval)
-            if event is None:
-                if handover.is_over:
-                    break
+            if waiting:
+                yield handover.take()
+            elif handover.is_over:
+                break
+            elif not await handover.arrival(interval):
                 yield make_heartbeat()
-            else:
-                yield event
         await source  # raises what ended the events
     finally:
         handover.close()
@@ -199,55 +199,64 @@ async def with_heartbeats(
             await source
 
 
+_AHEAD: Final = 16
+"""Events that are drawn before one is sent: a burst costs a turn of the loop for so many."""
+
+
 class _Handover(Generic[Event]):
-    """Room for one event between the task that draws them and the stream that sends them."""
+    """What is between the task that draws events and the stream that sends them."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._event: Event | None = None
-        self._taken: asyncio.Future[None] | None = None
-        self._arrival: asyncio.Future[None] | None = None
-        self._over = False
+        self.waiting: list[Event] = []  # short: taking its head costs less than a deque
+        self.is_over = False
+        self._room: asyncio.Future[None] | None = None
+        self._arrival: asyncio.Future[bool] | None = None
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def is_over(self) -> bool:
-        return self._over and self._event is None
-
     async def fill(self, events: AsyncIterable[Event]) -> None:
+        """Draw all events, a few ahead of those that are taken."""
+        waiting = self.waiting
         try:
             async for event in events:
-                self._event = event
-                self._wake()
-                if self._event is not None:
-                    self._taken = self._loop.create_future()
-                    await self._taken
+                waiting.append(event)
+                if self._arrival is not None:
+                    self._wake(True)
+                if len(waiting) >= _AHEAD:
+                    self._room = self._loop.create_future()
+                    await self._room
         finally:
-            self._over = True
-            self._wake()
+            self.is_over = True
+            self._wake(True)
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()
 
-    async def take(self, limit: float) -> Event | None:
-        """Return the next event; None when none came within ``limit`` or all have come."""
-        if self._event is None and not self._over:
-            self._due = self._loop.time() + limit
-            if self._timer is None:
-                self._timer = self._loop.call_at(self._due, self._check)
-            arrival = self._arrival = self._loop.create_future()
-            try:
-                await arrival
-            finally:
-                self._arrival = None
-        event, self._event = self._event, None
-        if self._taken is not None:
-            _resolve(self._taken)
-            self._taken = None
+    def take(self) -> Event:
+        """Return the event that has waited longest."""
+        event = self.waiting.pop(0)
+        room = self._room
+        # Half of the room is made first, so that a faster source is not woken for each event.
+        if room is not None and len(self.waiting) <= _AHEAD // 2:
+            self._room = None
+            if not room.done():
+                room.set_result(None)
         return event
 
+    async def arrival(self, limit: float) -> bool:
+        """Wait until an event or the end has come; False when none did within ``limit``."""
+        self._due = self._loop.time() + limit
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._due, self._check)
+        arrival = self._arrival = self._loop.create_future()
+        try:
+            return await arrival
+        finally:
+            self._arrival = None
+
     def close(self) -> None:
+        """End the wait for events that come too late."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -260,13 +269,9 @@ class _Handover(Generic[Event]):
         if self._loop.time() < self._due:
             self._timer = self._loop.call_at(self._due, self._check)
         else:
-            _resolve(self._arrival)
+            self._wake(False)
 
-    def _wake(self) -> None:
-        if self._arrival is not None:
-            _resolve(self._arrival)
-
-
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+    def _wake(self, arrived: bool) -> None:
+        arrival, self._arrival = self._arrival, None
+        if arrival is not None and not arrival.done():
+            arrival.set_result(arrived)
