@@ -12,6 +12,8 @@ from collections.abc import Sequence
 # it is imported, so it must be set before.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+# What numpy multiplies here is too small to share out: its threads would take turns with ours.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES
