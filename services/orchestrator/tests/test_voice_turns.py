@@ -76,7 +76,8 @@ async def test_speech_follows_the_reports_of_a_client(rig) -> None:
 
 async def test_speaking_over_the_answer_stops_it_and_keeps_what_was_heard(rig) -> None:
     rig.peers.stt.transcripts.append("stop")
-    rig.peers.router.say("one two three four five six seven eight nine ten")
+    more = " ".join(f"w{n}" for n in range(40))
+    rig.peers.router.say(f"one two three four five six seven eight nine ten {more}")
     rig.peers.router.say("ok")
     async with rig.client(config=voice_config()) as client:
         await client.say("count")

@@ -83,7 +83,7 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
         self._more = asyncio.Event()
         self._less = asyncio.Event()
-        self._base = 0
+        self._base = self._fed = 0
         self._accepted = audio.received
         self._speech_from: int | None = None
         self._opened = False
@@ -179,11 +179,11 @@ class Listener:
         """Listen until the recogniser ends; True if it did so because it was asked to."""
         start = await self._make_start()
         async with self._recognizer.recognize(start) as recognition:
-            self._base = self._audio.first
+            self._base = self._fed = self._audio.first
             feeding = asyncio.create_task(self._feed(recognition))
             try:
                 async for event in recognition:
-                    await self._take_event(event)
+                    await self._take_event(event, recognition)
                 return feeding.done() and not feeding.cancelled()
             finally:
                 feeding.cancel()
@@ -208,6 +208,7 @@ class Listener:
             await self._more.wait()
 
     async def _note_fed(self, piece: Piece, recognition: Recognition) -> None:
+        self._fed = piece.end
         if not self._audio.counted:
             return
         if self._speech_from is None and not self._manual:
@@ -215,17 +216,27 @@ class Listener:
             if quiet - self._accepted >= _SILENCE_S * self._audio.rate:
                 self._accepted = quiet
                 await self._hearing.silence(quiet)
-        elif piece.end - (self._speech_from or self._accepted) >= self._limit:
-            self._speech_from = piece.end
+        else:
+            await self._end_if_long(recognition)
+
+    async def _end_if_long(self, recognition: Recognition) -> None:
+        began = self._accepted if self._speech_from is None else self._speech_from
+        if self._fed - began >= self._limit:
+            self._speech_from = self._fed
             await recognition.end()
 
-    async def _take_event(self, event: stt_service_pb2.RecognizeResponse) -> None:
+    async def _take_event(
+        self, event: stt_service_pb2.RecognizeResponse, recognition: Recognition
+    ) -> None:
         match event.WhichOneof("event"):
             case "started":
                 self._opened = True
             case "speech_started":
                 self._speech_from = self._base + event.speech_started.offset_samples
                 await self._hearing.speech_started(self._speech_from)
+                # The recogniser may be behind what it was fed, and nothing more may come.
+                if self._audio.counted:
+                    await self._end_if_long(recognition)
             case "speech_ended":
                 await self._hearing.speech_ended(self._base + event.speech_ended.offset_samples)
             case "transcript_delta":

@@ -245,7 +245,7 @@ class Session:
                 self._live.stop(common_pb2.STOP_REASON_INTERRUPTED)
         elif self._live is None:
             self.phases.to(Phase.LISTENING if under_way else Phase.IDLE)
-            if not under_way and self._unasked:
+            if not under_way:
                 self._drive()
 
     async def turn_room(self) -> None:
@@ -277,24 +277,28 @@ class Session:
             self.outbox.end()
 
     def _drive(self) -> None:
-        if self._driving is None:
-            self._driving = self.spawn(self._next_turns(), "drive")
-
-    async def _next_turns(self) -> None:
-        try:
-            while self._turns or (self._unasked and self._living is None):
-                if not self._turns:
-                    if self.hears_speech:
-                        return
-                    self.begin(fixed_text(self._unasked.popleft()), turn_id="")
-                    continue
-                if self._live is not None:
-                    self._live.stop(common_pb2.STOP_REASON_INTERRUPTED)
-                if self._living is not None:
-                    await asyncio.wait({self._living})
+        """Take what comes next; where an answer has to give way to it, once it has."""
+        while self._driving is None and (self._turns or self._unasked):
+            if self._living is not None:
+                if self._turns:
+                    self._driving = self.spawn(self._give_way(), "give-way")
+                return
+            if self._turns:
                 self._take_turn(self._turns.popleft())
+            elif self.hears_speech:
+                return
+            else:
+                self.begin(fixed_text(self._unasked.popleft()), turn_id="")
+
+    async def _give_way(self) -> None:
+        try:
+            if self._live is not None:
+                self._live.stop(common_pb2.STOP_REASON_INTERRUPTED)
+            if self._living is not None:
+                await asyncio.wait({self._living})
         finally:
             self._driving = None
+        self._drive()
 
     def _take_turn(self, turn: Turn) -> None:
         if (left := self.conversation.open_answer) is not None:
@@ -347,8 +351,7 @@ class Session:
             self.phases.to(Phase.LISTENING if self.hears_speech else Phase.IDLE)
             if turn is not None:
                 self._finish_turn(turn, script, response, done, error)
-        if self._unasked or self._turns:
-            self._drive()
+        self._drive()
 
     def _finish_turn(
         self,
