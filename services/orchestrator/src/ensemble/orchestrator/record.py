@@ -150,8 +150,8 @@ class Recorder:
             also: Events of other streams, written in the same transaction.
             urgent: Write it now; else with the next event that is, or the next ``flush``.
         """
-        stamp(event)
         if not self._joined(event):
+            stamp(event)
             self._pending.append(_Pending(event, mark, also))
         self._added += 1
         if urgent:
