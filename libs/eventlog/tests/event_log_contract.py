@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from ensemble.core.errors import ConflictError, FencedOffError, StorageUnavailableError
+from ensemble.core.errors import (
+    ConflictError,
+    FencedOffError,
+    StorageCorruptError,
+    StorageUnavailableError,
+)
 from ensemble.eventlog import Append, Erased, EventLog, Execution, StreamKey
 
 ONE = StreamKey("session", "one")
@@ -276,6 +281,28 @@ class EventLogContract:
         with pytest.raises(ConflictError):
             await log.append([event(ONE, snapshot=b"never"), event(TWO, expected_seq=9)])
         assert (await log.snapshot(ONE)) == found
+
+    async def test_a_glance_shows_each_stream_as_it_stands(self, log: EventLog) -> None:
+        long, none = StreamKey("session", "long"), StreamKey("session", "none")
+        await log.append([event(ONE, b"%d" % n, owner="ann", mark="open") for n in range(3)])
+        await log.append([event(long, b"%d" % n) for n in range(5)])
+        await log.append([event(long, b"5", snapshot=b"so far")])
+        one, nothing, other, again = await log.glance([ONE, none, long, ONE], limit=2)
+        assert nothing is None
+        assert one is not None
+        assert other is not None
+        assert one == again
+        assert (one.head, other.head) == (await log.head(ONE), await log.head(long))
+        assert (one.snapshot, other.snapshot) == (None, await log.snapshot(long))
+        assert one.events == await log.read(ONE, limit=2)
+        assert other.events == await log.read(long, limit=1)
+        assert await log.glance([]) == []
+
+    async def test_a_glance_sees_damage(self, log: EventLog) -> None:
+        await log.append([event(ONE), event(TWO, b"mine")])
+        await self.tamper(log, "UPDATE streams SET secret = chain WHERE name = 'two'")
+        with pytest.raises(StorageCorruptError):
+            await log.glance([ONE, TWO])
 
     async def test_an_untouched_stream_is_intact(self, log: EventLog) -> None:
         nothing = await log.audit(ONE)

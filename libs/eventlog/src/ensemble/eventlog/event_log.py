@@ -199,6 +199,21 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """A stream as far as one look at it goes.
+
+    Attributes:
+        snapshot: The newest one; None where there is none.
+        events: The first ones; only the very first where there is a snapshot, which tells
+            whoever made it where to read on.
+    """
+
+    head: Head
+    snapshot: Snapshot | None
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """What a check of one stream's hash chain found.
 
@@ -294,6 +309,24 @@ class EventLog(abc.ABC):
     @abc.abstractmethod
     async def snapshot(self, stream: StreamKey) -> Snapshot | None:
         """Return the newest snapshot of a stream; None where there is none."""
+
+    async def glance(self, streams: Sequence[StreamKey], limit: int = 256) -> list[Glance | None]:
+        """Look at many streams in few trips to the store; None for one that has no event.
+
+        Args:
+            limit: Events of each at most.
+
+        Raises:
+            EventTooNewError: As ``read``.
+        """
+        return [await self._glance_at(stream, limit) for stream in streams]
+
+    async def _glance_at(self, stream: StreamKey, limit: int) -> Glance | None:
+        head = await self.head(stream)
+        if head is None:
+            return None
+        snapshot = await self.snapshot(stream)
+        return Glance(head, snapshot, await self.read(stream, 0, 1 if snapshot else limit))
 
     @abc.abstractmethod
     async def audit(self, stream: StreamKey) -> Audit:

@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ensemble.core.errors import StorageCorruptError
-from ensemble.eventlog import chain, loading, queries, retention
+from ensemble.eventlog import chain, loading, postgres_glance, queries, retention
 from ensemble.eventlog.event_log import (
     Append,
     Audit,
     Erased,
     Event,
+    Glance,
     Head,
     Snapshot,
     StreamKey,
@@ -126,6 +127,11 @@ class PostgresEventLog(StoredEventLog):
         rows = await self._database.fetch(
             queries.READ, stream.kind, stream.name, after, limit + (after > 0)
         )
+        return self._events(stream, after, limit, rows)
+
+    def _events(
+        self, stream: StreamKey, after: int, limit: int, rows: Sequence[Sequence[Any]]
+    ) -> list[Event]:
         try:
             return queries.events(stream, after, limit, rows)
         except queries.ChainBrokenError as exc:
@@ -161,6 +167,22 @@ class PostgresEventLog(StoredEventLog):
         return queries.snapshot(
             await self._database.fetch(queries.SNAPSHOT, stream.kind, stream.name)
         )
+
+    async def glance(self, streams: Sequence[StreamKey], limit: int = 256) -> list[Glance | None]:
+        """See ``EventLog.glance``: three queries."""
+        async with self._database.borrowed() as connection:
+            heads, snapshots = await postgres_glance.heads(connection, streams)
+            most = {stream: 1 if stream in snapshots else limit for stream in heads}
+            rows = await postgres_glance.rows(connection, most)
+        found = {
+            stream: Glance(
+                head,
+                snapshots.get(stream),
+                self._events(stream, 0, most[stream], rows[stream]),
+            )
+            for stream, head in heads.items()
+        }
+        return self._upcast([found.get(stream) for stream in streams])
 
     async def audit(self, stream: StreamKey) -> Audit:
         """See ``EventLog.audit``; sees the stream as it is when it begins."""

@@ -16,6 +16,7 @@ from ensemble.eventlog.event_log import (
     Audit,
     Erased,
     Event,
+    Glance,
     Head,
     Snapshot,
     StreamKey,
@@ -24,6 +25,7 @@ from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.records import TOTALS, Batch, Sums, export
 from ensemble.eventlog.sqlite_file import SqliteFile, open_store, translate
 from ensemble.eventlog.sqlite_ownership import SqliteOwnership
+from ensemble.eventlog.sqlite_reader import SharedReader
 from ensemble.eventlog.sqlite_schema import MIGRATIONS
 from ensemble.eventlog.sqlite_writes import ERASE_PAGE, Appending, StreamWriter, Written
 from ensemble.eventlog.stored_event_log import DroppedPage, OldStreams, StoredEventLog, WholeLog
@@ -62,8 +64,7 @@ class SqliteEventLog(StoredEventLog):
             on_done=self._publish,
             queue_limit=queue_limit,
         )
-        self._reader = file.connect(read_only=True)
-        self._reading = ThreadPoolExecutor(1, f"{file.path.stem}-reader")
+        self._reader = SharedReader(file.connect(read_only=True), f"{file.path.stem}-reader")
         self._closed = False
         self.ownership = SqliteOwnership(self._writer, self._streams.forget, clock)
 
@@ -114,7 +115,12 @@ class SqliteEventLog(StoredEventLog):
             )
 
     async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
-        return await self._select(lambda c: sqlite_reads.read(c, stream, after, limit))
+        return await self._select(lambda c: self._read_in(c, stream, after, limit))
+
+    def _read_in(
+        self, connection: sqlite3.Connection, stream: StreamKey, after: int, limit: int
+    ) -> list[Event]:
+        return sqlite_reads.read(connection, stream, after, limit)
 
     async def head(self, stream: StreamKey) -> Head | None:
         """See ``EventLog.head``."""
@@ -135,6 +141,22 @@ class SqliteEventLog(StoredEventLog):
     async def snapshot(self, stream: StreamKey) -> Snapshot | None:
         """See ``EventLog.snapshot``."""
         return await self._select(lambda c: sqlite_reads.snapshot(c, stream))
+
+    async def glance(self, streams: Sequence[StreamKey], limit: int = 256) -> list[Glance | None]:
+        """See ``EventLog.glance``: one trip to the thread that reads."""
+
+        def look(connection: sqlite3.Connection, stream: StreamKey) -> Glance | None:
+            head = sqlite_reads.head(connection, stream)
+            if head is None:
+                return None
+            snapshot = sqlite_reads.snapshot(connection, stream)
+            most = 1 if snapshot else limit
+            return Glance(head, snapshot, self._read_in(connection, stream, 0, most))
+
+        def look_at_all(connection: sqlite3.Connection) -> list[Glance | None]:
+            return [look(connection, stream) for stream in streams]
+
+        return self._upcast(await self._select(look_at_all))
 
     async def audit(self, stream: StreamKey) -> Audit:
         """See ``EventLog.audit``. Long streams do not hold up other readers."""
@@ -218,9 +240,7 @@ class SqliteEventLog(StoredEventLog):
 
     async def _select(self, work: Callable[[sqlite3.Connection], T]) -> T:
         self._refuse_if_closed()
-        return await asyncio.get_running_loop().run_in_executor(
-            self._reading, self._translated, lambda: work(self._reader)
-        )
+        return await self._reader.run(lambda c: self._translated(lambda: work(c)))
 
     def _translated(self, work: Callable[[], T]) -> T:
         try:
@@ -244,6 +264,5 @@ class SqliteEventLog(StoredEventLog):
         await self._writer.close()
         self._closed = True
         self._followers.close()
-        await asyncio.to_thread(self._reading.shutdown)
-        self._reader.close()
+        await self._reader.close()
         await asyncio.to_thread(self._file.close)

@@ -3,10 +3,10 @@
 import abc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from ensemble.eventlog.event_log import Event, EventLog, StreamKey
+from ensemble.eventlog.event_log import Event, EventLog, Glance, StreamKey
 from ensemble.eventlog.followers import Followers
 from ensemble.eventlog.records import Batch, Sums
 from ensemble.eventlog.upcasters import Upcasters
@@ -97,6 +97,13 @@ class StoredEventLog(EventLog):
         async with aclosing(self._followers.follow(stream, after)) as events:
             async for event in events:
                 yield self._upcasters.raised(event)
+
+    def _upcast(self, glances: list[Glance | None]) -> list[Glance | None]:
+        """Return what was looked at, its events in the newest versions of their types."""
+        return [
+            glance and replace(glance, events=self._upcasters.all(glance.events))
+            for glance in glances
+        ]
 
     @abc.abstractmethod
     async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
