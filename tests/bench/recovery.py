@@ -3,7 +3,9 @@
 Ensemble: ``ensemble serve orchestrator`` on a log on this disk; its peers and a thousand clients
 live in the process that measures. The model of each dialogue has said a part of its answer when
 the process is killed. Another one starts: it is *accepting* when it serves a call about a
-session, and *running* when every model was asked to go on. Then each client comes back: what it
+session, and *running* when the model of every dialogue was asked to go on and says more: each
+says a piece at once, and the rest when all of them were asked, so that what is measured is the
+taking up and not how fast thousands of words can be said. Then each client comes back: what it
 had before and what it gets now must be the whole answer, nothing lost and nothing twice. An
 answer whose model is lost twice is ended as interrupted, by design; it is told apart. ``open``
 is how many were in the middle when the process was killed: streams beat every 200 ms, and a
@@ -100,16 +102,19 @@ def _rows(name: str, ours: _Found, others: dict[str, _Found], *, judged: bool) -
 
 
 class _Router(WorkModelRouter):
-    """Says a part of the answer and falls silent; asked again, it says the rest.
+    """Says a part of the answer and falls silent; asked again, it says a piece more, and the
+    rest once it may.
 
     Attributes:
         silent: Sessions that wait for the rest.
+        rest: Set when those that were asked again may say it.
         resumed_at: When the model was asked again, by session, the first time.
     """
 
     def __init__(self) -> None:
         super().__init__(_WORK)
         self.silent: set[str] = set()
+        self.rest = asyncio.Event()
         self.resumed_at: dict[str, float] = {}
 
     async def Chat(self, request_iterator: Any, context: Any) -> AsyncIterator[_Said]:
@@ -133,11 +138,16 @@ class _Router(WorkModelRouter):
         self, said: int, inbox: Inbox[model_router_service_pb2.ChatRequest], session: str
     ) -> AsyncIterator[_Said]:
         yield _Said(started={"model": "scripted", "engine": "script"})
-        for piece in _WORK.answer[:_BEFORE] if session else _WORK.answer[said:]:
+        upto = _BEFORE if session else said + 1
+        for piece in _WORK.answer[said:upto]:
             yield _Said(text_delta={"text": piece, "token_count": 1})
         if session:
             self.silent.add(session)
             await inbox.cancelled.wait()
+        else:
+            await self.rest.wait()
+        for piece in _WORK.answer[upto:]:
+            yield _Said(text_delta={"text": piece, "token_count": 1})
         yield _Said(
             done={
                 "stop_reason": common_pb2.STOP_REASON_COMPLETED,
@@ -224,6 +234,7 @@ async def _ensemble(stores: Stores, kind: str, count: int) -> _Found:
             while not _all_running(router, opened):
                 await asyncio.sleep(0.005)
         running = max(router.resumed_at.values()) - begin
+        router.rest.set()
         after = await _after(orchestrator.address, before)
     return {"accepting": accepting, "running": running, "open": float(len(opened)), **after}
 
