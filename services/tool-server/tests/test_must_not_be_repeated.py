@@ -9,7 +9,7 @@ from ensemble.core.errors import (
     ServiceUnavailableError,
     ToolOutcomeUnknownError,
 )
-from ensemble.tool_server import app
+from ensemble.tool_server import app, claims
 from ensemble.tool_server.adapters.world_model import WorldModelWorld
 from ensemble.tool_server.ledger import Ledger, Work
 from ensemble.tool_server.outcome import Outcome
@@ -173,30 +173,86 @@ async def test_a_start_that_could_not_be_kept_is_none(house, serve, deed):
             assert await Assistant(host).do("deed", key="k") == {"runs": 1}
 
 
-async def test_of_two_servers_one_runs_it(house):
-    go, runs = asyncio.Event(), []
+class Twins:
+    """Two ledgers on one world model, as two tool servers have them, and one deed."""
 
-    async def run():
-        runs.append(1)
-        await go.wait()
+    def __init__(self, world):
+        self.ledgers = [Ledger(world, 10) for _ in range(2)]
+        self.go = asyncio.Event()
+        self.runs = 0
+        self.told = []
+
+    async def _run(self):
+        self.runs += 1
+        await self.go.wait()
         return Outcome("{}")
 
-    async def started(replayed):
-        pass
+    async def _started(self, replayed):
+        self.told.append(replayed)
 
-    work = Work("id", "print", "anna", "", durable=True, once=True, run=run, started=started)
+    def ask(self, ledger, patience=60.0, fingerprint="print"):
+        work = Work("id", fingerprint, "anna", "", durable=True, once=True, patience=patience,
+                    run=self._run, started=self._started)  # fmt: skip
+        return asyncio.create_task(ledger.run(work))
+
+    async def begin(self):
+        """Asks the first; returns when it runs there."""
+        task = self.ask(self.ledgers[0])
+        async with asyncio.timeout(20):
+            while not self.runs:
+                await asyncio.sleep(0.01)
+        return task
+
+
+@pytest.fixture
+async def twins(house):
     async with house.world(), house.tools() as host:
-        world = WorldModelWorld(host.peers.get("world-model"))
-        ledgers = [Ledger(world, 10) for _ in range(2)]
-        both = [asyncio.create_task(ledger.run(work)) for ledger in ledgers]
-        (first,), _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        assert isinstance(first.result().error, ToolOutcomeUnknownError)
-        go.set()
-        await asyncio.wait(both)
-        assert sorted(task.result().result_json for task in both) == ["", "{}"]
-        # The one that did not run it learns of the result.
-        assert [(await ledger.run(work)).result_json for ledger in ledgers] == ["{}", "{}"]
-    assert len(runs) == 1
+        yield Twins(WorldModelWorld(host.peers.get("world-model")))
+
+
+async def test_of_two_servers_one_runs_it_and_the_other_waits_for_its_end(twins):
+    both = [twins.ask(ledger) for ledger in twins.ledgers]
+    # Longer than a server may be silent: the one that runs it shows that it lives.
+    await asyncio.wait(both, timeout=claims.SILENCE + 1)
+    assert not any(task.done() for task in both)
+    assert sorted(twins.told) == [False, True]
+    twins.go.set()
+    assert [(await task).result_json for task in both] == ["{}", "{}"]
+    assert [(await twins.ask(ledger)).result_json for ledger in twins.ledgers] == ["{}", "{}"]
+    assert twins.runs == 1
+
+
+async def test_whoever_waits_for_another_server_waits_no_longer_than_he_may(twins):
+    first = await twins.begin()
+    late = await twins.ask(twins.ledgers[1], patience=0.2)
+    assert isinstance(late.error, ToolOutcomeUnknownError)
+    twins.go.set()
+    assert (await first).result_json == "{}"
+    # It was not known then; it is now.
+    assert (await twins.ask(twins.ledgers[1])).result_json == "{}"
+
+
+async def test_a_server_that_falls_silent_is_not_waited_for(twins, monkeypatch):
+    monkeypatch.setattr(claims, "BEAT", 3600.0)
+    monkeypatch.setattr(claims, "SILENCE", 0.3)
+    first = await twins.begin()
+    for _ in range(2):
+        outcome = await asyncio.wait_for(twins.ask(twins.ledgers[1]), 20)
+        assert isinstance(outcome.error, ToolOutcomeUnknownError)
+    monkeypatch.setattr(claims, "SILENCE", 3600.0)
+    # Known to be dead: not waited for a second time.
+    assert (await asyncio.wait_for(twins.ask(twins.ledgers[1]), 20)).error
+    twins.go.set()
+    assert (await first).result_json == "{}"
+    assert (await twins.ask(twins.ledgers[1])).result_json == "{}"
+
+
+async def test_another_call_with_the_key_of_one_under_way_is_refused_at_once(twins):
+    first = await twins.begin()
+    with pytest.raises(InvalidArgumentError):
+        await asyncio.wait_for(twins.ask(twins.ledgers[1], fingerprint="other"), 20)
+    twins.go.set()
+    await first
 
 
 async def test_a_start_that_made_room_is_still_known(house, serve, deed):

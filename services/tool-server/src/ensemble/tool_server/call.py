@@ -183,6 +183,7 @@ class ToolCall:
             session_id=request.session_id,
             durable=not (tool.idempotent or tool.read_only),
             once=not tool.repeatable,
+            patience=request.limit,
             run=self._execute,
             started=self._started,
         )

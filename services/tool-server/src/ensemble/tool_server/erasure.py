@@ -3,8 +3,8 @@
 from typing import Final
 
 from ensemble.core.errors import InvalidArgumentError
-from ensemble.tool_server import ledger
 from ensemble.tool_server.alarms import KINDS, PENDING
+from ensemble.tool_server.claims import KIND as CALL
 from ensemble.tool_server.household.remember import KIND as MEMORY
 from ensemble.tool_server.ledger import Ledger
 from ensemble.tool_server.ports import Seen, World
@@ -28,9 +28,9 @@ async def erase(world: World, kept: Ledger, principal: str, session_id: str = ""
         raise InvalidArgumentError("Nobody in particular calls, so nothing is theirs.")
     kept.forget(principal, session_id)
     if session_id:
-        return await world.erase([ledger.KIND], {"session_id": session_id})
+        return await world.erase([CALL], {"session_id": session_id})
     await _call_off(world, principal)
-    return await world.erase([MEMORY, *KINDS, ledger.KIND], {})
+    return await world.erase([MEMORY, *KINDS, CALL], {})
 
 
 async def _call_off(world: World, principal: str) -> None:

@@ -13,15 +13,12 @@ from ensemble.core.errors import (
     InvalidArgumentError,
     ToolOutcomeUnknownError,
 )
-from ensemble.core.ids import new_id
+from ensemble.tool_server.claims import KIND, Claims
 from ensemble.tool_server.outcome import Outcome
 from ensemble.tool_server.ports import Seen, Thing, World
 from ensemble.transport.context import deadline
 
 _LOG = structlog.get_logger()
-
-KIND: Final = "tool-call"
-"""Kind of the world model's entities that hold starts and results."""
 
 _PAUSES: Final = (0.1, 0.4, 1.0)
 """Seconds between tries to keep the result of a call that must not be made again."""
@@ -46,6 +43,7 @@ class Work:
         session_id: Session it is for; may be empty.
         durable: Whether the result must outlive this process.
         once: Whether it must not be started again, whatever became of the first start.
+        patience: Seconds to wait for its end where another tool server runs it.
         run: Does the work.
         started: Told before the outcome is known whether it is one of an earlier call.
     """
@@ -56,6 +54,7 @@ class Work:
     session_id: str
     durable: bool
     once: bool
+    patience: float
     run: Callable[[], Awaitable[Outcome]]
     started: Callable[[bool], Awaitable[None]]
 
@@ -65,7 +64,7 @@ class _Kept:
     fingerprint: str
     principal: str
     session_id: str
-    outcome: Outcome
+    outcome: Outcome | None
     durable: bool
 
 
@@ -76,7 +75,7 @@ class Ledger:
     server knows them, and another server too. The start of a call that must not be made again
     is kept there before it runs; the world model takes one start for each identity, so of
     several servers that get the key at the same time one runs it. Such a call goes on when its
-    caller is gone, and a caller who comes back with the key waits for it.
+    caller is gone, and a caller who comes back with the key waits for it, at whichever server.
 
     Args:
         world: Where they are kept.
@@ -90,7 +89,7 @@ class Ledger:
         self._kept: dict[str, _Kept] = {}
         self._running: dict[str, asyncio.Future[None]] = {}
         self._owned: set[asyncio.Task[Outcome]] = set()
-        self._claims: dict[str, str] = {}
+        self._claims = Claims(world, keep)
         self._loaded = False
 
     async def run(self, work: Work) -> Outcome:
@@ -143,52 +142,49 @@ class Ledger:
             await asyncio.wait((running,))
         mine = self._running[work.identity] = asyncio.get_running_loop().create_future()
         try:
-            known = self._kept.get(work.identity)
-            if known is None and work.once:
-                known = await self._claim(work)
-            elif known is None and work.durable:
-                known = await self._recall(work.identity)
-            if known is not None:
-                if known.fingerprint not in ("", work.fingerprint):
-                    raise InvalidArgumentError(
-                        "This idempotency key was used for another call.",
-                        violations={"start.context.idempotency_key": "used for another call"},
-                    )
-                await work.started(True)
-                return known.outcome
-            return await self._do(work)
+            known = await self._known(work)
+            if known is None:
+                return await self._do(work)
+            if known.fingerprint not in ("", work.fingerprint):
+                raise InvalidArgumentError(
+                    "This idempotency key was used for another call.",
+                    violations={"start.context.idempotency_key": "used for another call"},
+                )
+            await work.started(True)
+            return known.outcome or await self._elsewhere(work)
         finally:
             del self._running[work.identity]
             mine.set_result(None)
 
+    async def _known(self, work: Work) -> _Kept | None:
+        """Return what is known of an earlier call; its outcome may be missing."""
+        known = self._kept.get(work.identity)
+        if known is None and work.once:
+            first = await self._claims.take(work.identity, _facts(work))
+            return _from_thing(first) if first is not None else None
+        if known is None and work.durable:
+            return await self._recall(work.identity)
+        return known
+
+    async def _elsewhere(self, work: Work) -> Outcome:
+        thing = await self._claims.ended(work.identity, work.patience)
+        known = _from_thing(thing) if thing is not None else None
+        return (known and known.outcome) or Outcome(error=ToolOutcomeUnknownError())
+
     async def _do(self, work: Work) -> Outcome:
-        if work.once:
-            # From here on nothing but the outcome itself makes it known.
-            self._remember(work, Outcome(error=ToolOutcomeUnknownError()))
-        await work.started(False)
-        outcome = await work.run()
-        if outcome.final or work.once:
+        if not work.once:
+            await work.started(False)
+            outcome = await work.run()
+            if outcome.final:
+                await self._store(work, outcome)
+            return outcome
+        # From here on nothing but the outcome itself makes it known.
+        self._remember(work, Outcome(error=ToolOutcomeUnknownError()))
+        async with self._claims.held(work.identity):
+            await work.started(False)
+            outcome = await work.run()
             await self._store(work, outcome)
         return outcome
-
-    async def _claim(self, work: Work) -> _Kept | None:
-        """Keep the start; return None where it is the first, else what is known of that."""
-        # A try whose answer was lost may have been taken: the next one is known by the same name.
-        claim = self._claims.pop(work.identity, None) or new_id("claim")
-        attributes = {"claim": claim, **_facts(work)}
-        try:
-            (thing,) = await self._world.observe(
-                f"{work.identity}:started", [Seen(KIND, work.identity, attributes)]
-            )
-            if thing.attributes.get("claim") == claim:
-                return None
-            found = await self._world.find(KIND, name=work.identity)
-        except EnsembleError:
-            self._claims[work.identity] = claim
-            while len(self._claims) > self._keep:
-                del self._claims[next(iter(self._claims))]
-            raise
-        return _from_thing(found.things[0] if found.things else thing)
 
     async def _recall(self, identity: str) -> _Kept | None:
         if not self._loaded:
@@ -227,7 +223,9 @@ class Ledger:
         forgotten = self._make_room()
         if not work.durable:
             return
-        seen = Seen(KIND, work.identity, {**_facts(work), "outcome": outcome.stored()})
+        seen = Seen(
+            KIND, work.identity, {**_facts(work), "beat": None, "outcome": outcome.stored()}
+        )
         pauses = list(_PAUSES) if work.once else []
         while True:
             try:
@@ -257,6 +255,6 @@ def _from_thing(thing: Thing) -> _Kept:
         str(known.get("fingerprint", "")),
         str(known.get("principal", "")),
         str(known.get("session_id", "")),
-        Outcome.from_stored(dict(stored)) if stored else Outcome(error=ToolOutcomeUnknownError()),
+        Outcome.from_stored(dict(stored)) if stored else None,
         durable=True,
     )
