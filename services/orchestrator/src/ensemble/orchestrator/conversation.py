@@ -111,6 +111,14 @@ class Said:
     turn_id: str
     text: str
     sequence: int = 0
+    _told: model_router_service_pb2.ChatMessage | None = None
+
+    @property
+    def message(self) -> model_router_service_pb2.ChatMessage:
+        """What a model is told of it."""
+        if self._told is None:
+            self._told = _message(model_router_service_pb2.ROLE_USER, self.text)
+        return self._told
 
 
 class Conversation:
@@ -253,7 +261,7 @@ class Conversation:
             if isinstance(item, Answer):
                 newest.extend(reversed(item.messages()))
             elif item.text:
-                newest.append(_message(model_router_service_pb2.ROLE_USER, item.text))
+                newest.append(item.message)
         for imported in reversed(self._imported):
             if self._cut or len(newest) >= limit:
                 break

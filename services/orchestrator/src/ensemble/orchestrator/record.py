@@ -79,6 +79,7 @@ async def _noted(log: EventLog, key: StreamKey) -> tuple[State | None, int]:
 @dataclass(slots=True)
 class _Pending:
     event: session_events_pb2.ServerEvent
+    kind: str
     mark: str | None
     also: Sequence[Append]
     pieces: list[str] = field(default_factory=list)
@@ -150,21 +151,20 @@ class Recorder:
             also: Events of other streams, written in the same transaction.
             urgent: Write it now; else with the next event that is, or the next ``flush``.
         """
-        if not self._joined(event):
+        kind = event.WhichOneof("event") or ""
+        if kind != "response_text_delta" or not self._joined(event.response_text_delta):
             stamp(event)
-            self._pending.append(_Pending(event, mark, also))
+            self._pending.append(_Pending(event, kind, mark, also))
         self._added += 1
         if urgent:
             self._begin()
 
-    def _joined(self, event: session_events_pb2.ServerEvent) -> bool:
+    def _joined(self, new: session_events_pb2.ResponseTextDelta) -> bool:
         """Text that waits and text that follows it are one segment, as far as it may grow."""
-        if not self._pending or event.WhichOneof("event") != "response_text_delta":
+        if not self._pending or self._pending[-1].kind != "response_text_delta":
             return False
         last = self._pending[-1]
-        if last.event.WhichOneof("event") != "response_text_delta":
-            return False
-        old, new = last.event.response_text_delta, event.response_text_delta
+        old = last.event.response_text_delta
         tokens = old.token_count + new.token_count
         # Where the provider does not count, a token is taken to be one code point at least.
         length = (last.length or len(old.text)) + len(new.text)
@@ -224,11 +224,11 @@ class Recorder:
         for pending in batch:
             event = pending.closed()
             places.append(len(appends))
-            execution = self._work.execution(event)
-            payload, text = encode(event, self._work.response_id)
+            execution = self._work.execution(event, pending.kind)
+            payload, text = encode(event, pending.kind, self._work.response_id)
             append = Append(
                 self._key,
-                event.WhichOneof("event") or "",
+                pending.kind,
                 payload,
                 text=text,
                 # Nobody else writes to it; where somebody does, or a commit whose outcome was
@@ -236,7 +236,7 @@ class Recorder:
                 expected_seq=None if appends else self._conversation.session.last_sequence,
                 mark=pending.mark,
                 execution=execution,
-                snapshot=None if appends else self._snapshot(event),
+                snapshot=None if appends else self._snapshot(pending.kind),
             )
             appends.append(append)
             appends.extend(pending.also)
@@ -244,13 +244,12 @@ class Recorder:
         for pending, at in zip(batch, places, strict=True):
             self._on_committed(place(pending.event, self._key.name, seqs[at]))
 
-    def _snapshot(self, event: session_events_pb2.ServerEvent) -> bytes | None:
+    def _snapshot(self, kind: str) -> bytes | None:
         """Return the state before a turn, now and then; the turn itself is read in any case."""
-        state = self._conversation.state
-        due = state.turns and state.turns % _SNAPSHOT_TURNS == 0
-        if not due or event.WhichOneof("event") != "input_committed":
+        turns = self._conversation.session.turn_count
+        if kind != "input_committed" or not turns or turns % _SNAPSHOT_TURNS:
             return None
-        return msgspec.msgpack.encode(state)
+        return msgspec.msgpack.encode(self._conversation.state)
 
     def _settle(self, upto: int, error: EnsembleError | None) -> None:
         self._settled = upto

@@ -68,25 +68,26 @@ def stamp(event: session_events_pb2.ServerEvent) -> None:
     at.seconds, at.nanos = divmod(time.time_ns(), _NANOS)
 
 
-def encode(event: session_events_pb2.ServerEvent, response_id: str) -> tuple[bytes, str]:
+def encode(event: session_events_pb2.ServerEvent, kind: str, response_id: str) -> tuple[bytes, str]:
     """Return payload and text of an event as the log keeps them.
 
     Args:
         event: Left as it is.
+        kind: Which branch it is.
         response_id: Of the answer that began last in its record.
     """
+    if kind not in _OF_AN_ANSWER:
+        return event.SerializeToString(), ""
     kept = session_events_pb2.ServerEvent()
     kept.CopyFrom(event)
-    branch = kept.WhichOneof("event") or ""
+    part = getattr(kept, kind)
+    if part.response_id == response_id:
+        part.response_id = ""
     text = ""
-    if branch in _OF_AN_ANSWER:
-        part = getattr(kept, branch)
-        if part.response_id == response_id:
-            part.response_id = ""
-        if branch == "response_text_delta":
-            text, part.text = part.text, ""
-        elif branch == "response_text_done":
-            part.text = ""
+    if kind == "response_text_delta":
+        text, part.text = part.text, ""
+    elif kind == "response_text_done":
+        part.text = ""
     return kept.SerializeToString(), text
 
 
@@ -190,9 +191,14 @@ class Work:
         self._began = began
         self._model = model
 
-    def execution(self, event: session_events_pb2.ServerEvent) -> Execution | None:
-        """Return the row that ``event`` makes or changes; None when it does neither."""
-        match event.WhichOneof("event"):
+    def execution(self, event: session_events_pb2.ServerEvent, kind: str) -> Execution | None:
+        """Return the row that ``event`` makes or changes; None when it does neither.
+
+        Args:
+            event: What happened.
+            kind: Which branch it is.
+        """
+        match kind:
             case "response_started":
                 self.response_id = event.response_started.response_id
                 self._began, self._model = event.created_at.ToNanoseconds(), ""
