@@ -128,7 +128,7 @@ def count(kind: type) -> int:
 
 
 async def settle(condition: Any) -> None:
-    """Wait until ``condition`` holds, for half a minute at most; the test then says what does not."""
+    """Wait until ``condition`` holds, half a minute at most; the test then says what does not."""
     loop = asyncio.get_running_loop()
     limit = loop.time() + 30
     while not condition() and loop.time() < limit:
