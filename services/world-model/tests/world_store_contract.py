@@ -306,3 +306,42 @@ class WorldStoreContract:
         await store.observe("", seen, "anna")
         assert (await store.erase("anna", ["n"], {})).entities == 250
         assert not (await store.query(Wanted())).entities
+
+    async def test_what_was_removed_long_ago_is_forgotten(self, store):
+        for name in ("old", "kept"):
+            seen = Observation("call", name, {"result": '"x"'}, ("a fact",))
+            await store.observe(f"{name}:seen", [seen], "anna")
+        await store.observe("old:gone", [Observation("call", "old", removed=True)])
+        assert await store.forget_removed(1) == 0
+        assert len((await store.changes(0, "", 10)).changes) == 3
+        # The last change of all stays, whatever it is about: the next one is counted from it.
+        assert await store.forget_removed(1 << 62) == 0
+        recorded = await store.observe("", [light("on")])
+        assert await store.forget_removed(1 << 62) == 1
+        assert await store.forget_removed(1 << 62) == 0
+        changes = (await store.changes(0, "", 10)).changes
+        assert [change.entity.name for change in changes] == ["kept", "kitchen light"]
+        assert await store.head() == recorded.sequence
+        # It is new again: neither its history nor its request is known.
+        again = await store.observe("old:seen", [Observation("call", "old", facts=("new",))])
+        assert again.sequence == recorded.sequence + 1
+        assert [fact.text for fact in again.entities[0].facts] == ["new"]
+        known = await store.observe("kept:seen", [Observation("call", "kept")])
+        assert values(known.entities[0]) == {"result": '"x"'}
+
+    async def test_what_came_back_after_its_removal_is_not_forgotten(self, store):
+        await store.observe("", [light("on")])
+        await store.observe("", [Observation("device", "kitchen light", removed=True)])
+        await store.observe("", [light("off")])
+        await store.observe("", [Observation("device", "lamp")])
+        assert await store.forget_removed(1 << 62) == 0
+        assert len((await store.changes(0, "", 10)).changes) == 4
+
+    async def test_much_that_was_removed_is_forgotten_in_one_go(self, store):
+        for first in range(0, 250, 50):
+            names = [f"{number}" for number in range(first, first + 50)]
+            await store.observe("", [Observation("call", name) for name in names])
+            await store.observe("", [Observation("call", name, removed=True) for name in names])
+        await store.observe("", [light("on")])
+        assert await store.forget_removed(1 << 62) == 250
+        assert len((await store.changes(0, "", 1000)).changes) == 1

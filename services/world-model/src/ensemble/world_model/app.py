@@ -7,6 +7,7 @@ import grpc
 from ensemble.runtime.service import Channels, Service
 from ensemble.v1 import world_model_service_pb2_grpc
 from ensemble.world_model.adapters.sqlite import SqliteWorldStore
+from ensemble.world_model.retention import Retention
 from ensemble.world_model.servicer import WorldModelServicer
 from ensemble.world_model.settings import Settings
 
@@ -24,6 +25,7 @@ class WorldModel(Service):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store: SqliteWorldStore | None = None
+        self._retention: Retention | None = None
         self._servicer = WorldModelServicer()
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -34,6 +36,8 @@ class WorldModel(Service):
         """Open the file, or fail with the reason why it cannot be."""
         self._store = await SqliteWorldStore.open(self._settings.database_path())
         self._servicer.serve(self._store)
+        self._retention = Retention(self._store, self._settings.keep_removed_days)
+        self._retention.start()
 
     async def drain(self) -> None:
         """End the watches."""
@@ -41,6 +45,8 @@ class WorldModel(Service):
 
     async def close(self) -> None:
         """Flush and close the file."""
+        if self._retention is not None:
+            await self._retention.close()
         if self._store is not None:
             await self._store.close()
 

@@ -61,6 +61,14 @@ class WorldStore(Protocol):
         """
         ...
 
+    async def forget_removed(self, before: int) -> int:
+        """Forget entities that were removed before ``before``, and all that was known of them.
+
+        Their changes are not told to watchers any more, and a request that recorded one of
+        them is not known any more. Returns how many.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what is under way and let go of the medium."""
         ...

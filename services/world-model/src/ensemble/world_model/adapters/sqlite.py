@@ -11,7 +11,12 @@ from typing import Final, TypeVar
 from ensemble.core.errors import StorageUnavailableError
 from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.sqlite_file import SqliteFile, open_store, translate
-from ensemble.world_model.adapters import sqlite_erasure, sqlite_reads, sqlite_writes
+from ensemble.world_model.adapters import (
+    sqlite_erasure,
+    sqlite_reads,
+    sqlite_retention,
+    sqlite_writes,
+)
 from ensemble.world_model.adapters.sqlite_schema import MIGRATIONS
 from ensemble.world_model.entities import Changes, Erased, Observation, Page, Recorded, Wanted
 
@@ -21,7 +26,7 @@ _READS_IN_FLIGHT: Final = 64
 """Reads that may wait for the reading thread; more callers wait in the loop."""
 
 _ENTITIES_AT_ONCE: Final = 100
-"""Entities that one transaction erases, so that others get to write in between."""
+"""Entities that one transaction erases or forgets, so that others get to write in between."""
 
 _CHANGES_AT_ONCE: Final = 1000
 
@@ -116,6 +121,17 @@ class SqliteWorldStore:
             await self._forget_who(principal)
         await self._file.empty_wal()
         return Erased(len(found), self._head)
+
+    async def forget_removed(self, before: int) -> int:
+        """See ``WorldStore.forget_removed``."""
+        forgotten = 0
+        while some := await self._writer.submit(
+            lambda connection: sqlite_retention.forget_removed(
+                connection, before, _ENTITIES_AT_ONCE
+            )
+        ):
+            forgotten += some
+        return forgotten
 
     async def close(self) -> None:
         """See ``WorldStore.close``."""

@@ -72,5 +72,11 @@ CREATE INDEX changes_of_principal ON changes (principal, kind, entity) WHERE pri
 CREATE INDEX changes_of_entity ON changes (entity)
 """
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_V1, _V2)
+# What was removed long ago is found by its age, and the request that recorded it by its change.
+_V3: Final = """
+CREATE INDEX entities_removed ON entities (sequence) WHERE removed = 1;
+CREATE INDEX requests_by_change ON requests (first_sequence)
+"""
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_V1, _V2, _V3)
 """What makes each version out of the one before."""
