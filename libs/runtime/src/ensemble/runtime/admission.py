@@ -67,6 +67,9 @@ class Admission(Layer):
 
     def enter(self, call: Call) -> Awaitable[None] | None:
         """Count the call in, or refuse it."""
+        if self.state is State.SERVING:
+            self._count()
+            return None
         if call.method.startswith(_ABOUT_THE_NODE):
             self._count()
             return None
@@ -97,8 +100,9 @@ class Admission(Layer):
         self._count()
 
     def _count(self) -> None:
+        if not self._open:
+            self._idle.clear()
         self._open += 1
-        self._idle.clear()
 
     def leave(self, call: Call) -> None:
         """Count the call out."""

@@ -44,7 +44,10 @@ class PeerChannels:
         self._settings = settings
         self._colocated = frozenset(colocated)
         self._environ = environ
-        self._interceptors = (*standard_interceptors(), *interceptors)
+        self._interceptors = (
+            *standard_interceptors(traced=settings.traces != "none"),
+            *interceptors,
+        )
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._instances: dict[str, grpc.aio.Channel] = {}
         self._closing: set[asyncio.Task[None]] = set()

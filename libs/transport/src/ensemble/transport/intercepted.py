@@ -60,18 +60,7 @@ class _Method:
     ) -> None:
         self._inner = inner
         self._method = method
-        self._interceptors = interceptors
-
-    def _prepare(
-        self, timeout: float | None, metadata: MetadataLike | None
-    ) -> tuple[Outgoing, list[Begun]]:
-        outgoing = Outgoing(self._method, timeout, list(metadata) if metadata else [])
-        begun = []
-        for interceptor in self._interceptors:
-            hook = interceptor.intercept(outgoing)
-            if hook is not None:
-                begun.append(hook)
-        return outgoing, begun
+        self._intercepts = tuple(interceptor.intercept for interceptor in interceptors)
 
     def _begin(
         self,
@@ -82,7 +71,12 @@ class _Method:
         wait_for_ready: bool | None,
         compression: grpc.Compression | None,
     ) -> Any:
-        outgoing, begun = self._prepare(timeout, metadata)
+        outgoing = Outgoing(self._method, timeout, list(metadata) if metadata else [])
+        begun: list[Begun] = []
+        for intercept in self._intercepts:
+            hook = intercept(outgoing)
+            if hook is not None:
+                begun.append(hook)
         try:
             call = self._inner(
                 *subject,

@@ -13,7 +13,7 @@ from typing import Final
 
 from ensemble.transport import context
 from ensemble.transport.outgoing import ClientInterceptor, Outgoing
-from ensemble.transport.tracing import TracingInterceptor
+from ensemble.transport.tracing import TRACE_RELAY, TracingInterceptor, tracing_is_on
 
 DEADLINE_MARGIN: Final = 0.01
 """Seconds that a call keeps back from its own deadline when it calls on, so that it can
@@ -23,8 +23,12 @@ _EXPIRED: Final = -1.0
 """A timeout that is over for certain; one of 0 s may still be rounded up."""
 
 
-class RequestIdInterceptor:
-    """Passes the id of the request being served on, or begins a new one."""
+class CallContextInterceptor:
+    """Passes on what the request being served is: its id, its time, whom it is for.
+
+    One interceptor, because each costs every call. A call outside of any request begins a new
+    id; a nested one gets no more time than is left, less the margin.
+    """
 
     def __init__(self) -> None:
         # Unique by its random part; the number tells one process's requests apart, and
@@ -33,35 +37,25 @@ class RequestIdInterceptor:
         self._numbers = itertools.count(1)
 
     def intercept(self, outgoing: Outgoing) -> None:
-        """Append ``x-request-id`` unless the caller has set it."""
-        if not any(key == context.REQUEST_ID_KEY for key, _ in outgoing.metadata):
+        """Append ``x-request-id``, unless the caller has set it, and the trusted metadata;
+        lower the timeout."""
+        metadata = outgoing.metadata
+        for key, _ in metadata:
+            if key == context.REQUEST_ID_KEY:
+                break
+        else:
             request_id = context.request_id.get() or f"{self._prefix}{next(self._numbers):06x}"
-            outgoing.metadata.append((context.REQUEST_ID_KEY, request_id))
-
-
-class DeadlineInterceptor:
-    """Gives a nested call no more time than the call being served has left."""
-
-    def intercept(self, outgoing: Outgoing) -> None:
-        """Lower the timeout to what remains, less the margin."""
+            metadata.append((context.REQUEST_ID_KEY, request_id))
         ends_at = context.deadline.get()
-        if ends_at is None:
-            return
-        remaining = ends_at - asyncio.get_running_loop().time() - DEADLINE_MARGIN
-        if remaining <= 0:
-            remaining = _EXPIRED
-        if outgoing.timeout is None or remaining < outgoing.timeout:
-            outgoing.timeout = remaining
-
-
-class TrustedMetadataInterceptor:
-    """Passes on who the call is for: tenant, principal and the like."""
-
-    def intercept(self, outgoing: Outgoing) -> None:
-        """Append the trusted metadata of the request being served."""
+        if ends_at is not None:
+            remaining = ends_at - asyncio.get_running_loop().time() - DEADLINE_MARGIN
+            if remaining <= 0:
+                remaining = _EXPIRED
+            if outgoing.timeout is None or remaining < outgoing.timeout:
+                outgoing.timeout = remaining
         trusted = context.trusted.get()
         if trusted:
-            outgoing.metadata.extend(trusted.items())
+            metadata.extend(trusted.items())
 
 
 class MetadataInterceptor:
@@ -84,14 +78,14 @@ def api_key(key: str) -> MetadataInterceptor:
     return MetadataInterceptor({"authorization": f"Bearer {key}"})
 
 
-def standard_interceptors() -> Sequence[ClientInterceptor]:
-    """Return what every call between services passes, outermost first."""
-    return _STANDARD
+def standard_interceptors(*, traced: bool = False) -> Sequence[ClientInterceptor]:
+    """Return what every call between services passes, outermost first.
+
+    Args:
+        traced: Write spans; they are written too where a tracer is installed already.
+    """
+    # Asking for each call whether somebody traces would cost as much as all the rest.
+    return (_CONTEXT, TracingInterceptor() if traced or tracing_is_on() else TRACE_RELAY)
 
 
-_STANDARD: Final[Sequence[ClientInterceptor]] = (
-    RequestIdInterceptor(),
-    DeadlineInterceptor(),
-    TrustedMetadataInterceptor(),
-    TracingInterceptor(),
-)
+_CONTEXT: Final = CallContextInterceptor()

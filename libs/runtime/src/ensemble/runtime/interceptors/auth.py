@@ -21,7 +21,10 @@ class TrustedCaller(Layer):
             for key, value in call.metadata.items()
             if key.startswith(context.TRUSTED_PREFIX) and isinstance(value, str)
         }
-        context.trusted.set(MappingProxyType(trusted) if trusted else _NOBODY)
+        if trusted:
+            context.trusted.set(MappingProxyType(trusted))
+        elif context.trusted.get():
+            context.trusted.set(_NOBODY)
 
 
 class AuthenticatedCaller(Layer):

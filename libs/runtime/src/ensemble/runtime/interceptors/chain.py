@@ -79,7 +79,13 @@ class ServerChain(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, layers: Sequence[Layer], check: RequestCheck | None = None) -> None:
-        self._layers = tuple(layers)
+        self._enters = tuple(layer.enter for layer in layers)
+        # Innermost first, each with its place; most layers have nothing to end.
+        self._leaves = tuple(
+            (place, layer.leave)
+            for place, layer in reversed(list(enumerate(layers)))
+            if type(layer).leave is not Layer.leave
+        )
         self._check = check
         self._wrapped: dict[int, tuple[Handler, Handler]] = {}
 
@@ -105,63 +111,54 @@ class ServerChain(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, handler: Handler, method: str) -> Handler:
-        many = handler.request_streaming
-        if handler.response_streaming:
-            inner: Any = handler.stream_stream if many else handler.unary_stream
-            make: Any = (
-                grpc.stream_stream_rpc_method_handler
-                if many
-                else grpc.unary_stream_rpc_method_handler
-            )
-
-            # Writes instead of yielding: when the client leaves, the cancellation then arrives
-            # here, and the handler's generator is closed at once and in its own task. A
-            # generator left at its yield would be closed later, in another task, by the
-            # collector.
-            async def respond(request: Any, context: Context) -> Any:
-                responses = inner(self._checked(request, many), context)
-                if inspect.isawaitable(responses):
-                    await responses
-                else:
-                    await _write_all(responses, context)
-        else:
-            inner = handler.stream_unary if many else handler.unary_unary
-            make = (
-                grpc.stream_unary_rpc_method_handler
-                if many
-                else grpc.unary_unary_rpc_method_handler
-            )
-
-            async def respond(request: Any, context: Context) -> Any:
-                return await inner(self._checked(request, many), context)
+        inner, make = _parts(handler)
+        many, streams = handler.request_streaming, handler.response_streaming
+        enters, leaves, check = self._enters, self._leaves, self._check
 
         async def serve(request: Any, context: Context) -> Any:
             call = Call(method, context)
             entered = 0
             try:
-                for layer in self._layers:
-                    waiting = layer.enter(call)
+                for enter in enters:
+                    waiting = enter(call)
                     if waiting is not None:
                         await waiting
                     entered += 1
-                return await respond(request, context)
+                if check is None:
+                    pass
+                elif many:
+                    request = _CheckedRequests(request, check)
+                else:
+                    check(request)
+                responses = inner(request, context)
+                if not streams or inspect.isawaitable(responses):
+                    return await responses
+                # Writes instead of yielding: when the client leaves, the cancellation then
+                # arrives here, and the handler's generator is closed at once and in its own
+                # task. A generator left at its yield would be closed later, in another task,
+                # by the collector.
+                await _write_all(responses, context)
             except (Exception, asyncio.CancelledError) as error:
                 call.code = code_of(error, context)
                 await end_call(method, context, error)
             finally:
-                for layer in reversed(self._layers[:entered]):
-                    layer.leave(call)
+                for place, leave in leaves:
+                    if place < entered:
+                        leave(call)
 
         wrapped: Handler = make(serve, handler.request_deserializer, handler.response_serializer)
         return wrapped
 
-    def _checked(self, request: Any, many: bool) -> Any:
-        if self._check is None:
-            return request
-        if many:
-            return _CheckedRequests(request, self._check)
-        self._check(request)
-        return request
+
+def _parts(handler: Handler) -> tuple[Any, Any]:
+    """Return a handler's function, and what makes a handler of its shape."""
+    if handler.request_streaming:
+        if handler.response_streaming:
+            return handler.stream_stream, grpc.stream_stream_rpc_method_handler
+        return handler.stream_unary, grpc.stream_unary_rpc_method_handler
+    if handler.response_streaming:
+        return handler.unary_stream, grpc.unary_stream_rpc_method_handler
+    return handler.unary_unary, grpc.unary_unary_rpc_method_handler
 
 
 async def _write_all(responses: Any, context: Context) -> None:

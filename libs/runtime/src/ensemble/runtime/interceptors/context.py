@@ -1,6 +1,7 @@
 """Gives each call its request id and its deadline, for logs and for nested calls."""
 
 import asyncio
+import itertools
 import re
 import secrets
 from typing import Final
@@ -9,7 +10,7 @@ from ensemble.runtime import logs
 from ensemble.runtime.interceptors.chain import Call, Layer
 from ensemble.transport import context
 
-_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/-]{1,128}").fullmatch
 
 
 class RequestId(Layer):
@@ -21,13 +22,17 @@ class RequestId(Layer):
 
     def __init__(self, service: str) -> None:
         self._service = service
+        # Unique by its random part; the number costs far less than random bits for each call.
+        self._prefix = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
 
     def enter(self, call: Call) -> None:
         """Set the context variables of the call's task; they end with it."""
-        given = call.text(context.REQUEST_ID_KEY)
+        request_id = call.text(context.REQUEST_ID_KEY)
         # An id that is not one would go into every log line of the call.
-        acceptable = _ACCEPTABLE.fullmatch(given) is not None
-        context.request_id.set(given if acceptable else secrets.token_hex(8))
+        if not _ACCEPTABLE(request_id):
+            request_id = f"{self._prefix}{next(self._numbers):06x}"
+        context.request_id.set(request_id)
         logs.service.set(self._service)
 
 
@@ -37,5 +42,7 @@ class DeadlineBudget(Layer):
     def enter(self, call: Call) -> None:
         """Set the context variable of the call's task."""
         remaining = call.context.time_remaining()
-        ends = None if remaining is None else asyncio.get_running_loop().time() + remaining
-        context.deadline.set(ends)
+        if remaining is not None:
+            context.deadline.set(asyncio.get_running_loop().time() + remaining)
+        elif context.deadline.get() is not None:
+            context.deadline.set(None)

@@ -29,7 +29,8 @@ class UnaryResponse(InProcessCall):
         rpc = self._rpc
         if rpc.status is None:
             try:
-                yield from rpc.ended().__await__()
+                while rpc.status is None:
+                    yield from rpc.end()
             except asyncio.CancelledError:
                 self.cancel()
                 raise

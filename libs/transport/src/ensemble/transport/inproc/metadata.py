@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import grpc
 
 _LEGAL_KEY = re.compile(r"[0-9a-z_.-]+").fullmatch
-_LEGAL_VALUE = re.compile(r"[\x20-\x7e]*").fullmatch
 
 # Keys that belong to HTTP/2 and gRPC themselves: what a caller puts there never arrives.
 _RESERVED: Final = frozenset({"te", "content-type", "user-agent"})
@@ -42,7 +42,10 @@ def outbound(metadata: MetadataLike) -> Frame:
         TypeError: A value is of the wrong type.
     """
     if not isinstance(metadata, grpc.aio.Metadata):
-        metadata = grpc.aio.Metadata.from_tuple(tuple(metadata))
+        metadata = tuple(metadata)
+        # One entry has nothing to be grouped with, and most calls have no more.
+        if len(metadata) > 1:
+            metadata = grpc.aio.Metadata.from_tuple(metadata)
     return checked(metadata)
 
 
@@ -55,7 +58,7 @@ def checked(metadata: Iterable[tuple[str, str | bytes]]) -> Frame:
     """
     frame = []
     for key, value in metadata:
-        if not _LEGAL_KEY(key):
+        if not _is_legal(key):
             raise InvalidMetadataError(f"Illegal header key {key!r}")
         if key.endswith("-bin"):
             if not isinstance(value, bytes):
@@ -65,11 +68,16 @@ def checked(metadata: Iterable[tuple[str, str | bytes]]) -> Frame:
                 value = value.decode("latin-1")
             elif not isinstance(value, str):
                 raise TypeError(f"Expected str, not {type(value)}")
-            if not _LEGAL_VALUE(value):
+            if not (value.isascii() and value.isprintable()):
                 raise InvalidMetadataError(f"Illegal header value of {key!r}")
         if key not in _RESERVED:
             frame.append(Metadatum(key, value))
     return tuple(frame)
+
+
+@lru_cache(maxsize=256)
+def _is_legal(key: str) -> bool:
+    return _LEGAL_KEY(key) is not None
 
 
 # RFC 7541 counts 32 bytes for each entry; the path, authority and other headers that a

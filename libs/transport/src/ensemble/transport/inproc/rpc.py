@@ -162,12 +162,16 @@ class Rpc:
     async def ended(self) -> Status:
         """Wait for the end of the call and return its status."""
         while self.status is None:
-            waiter = self._loop.create_future()
-            if self._waiters is None:
-                self._waiters = []
-            self._waiters.append(waiter)
-            await waiter
+            await self.end()
         return self.status
+
+    def end(self) -> "asyncio.Future[None]":
+        """Return a future that is done when the call ends; only while it has not ended."""
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(waiter)
+        return waiter
 
     async def headers(self) -> Frame:
         """Wait for the initial metadata, empty when the call ended without."""

@@ -192,6 +192,11 @@ class InProcessServer(grpc.aio.Server):
                     callback(context)
                 except Exception:
                     _LOG.exception("Error in callback for method [%s]", rpc.method)
+        task = rpc.task
+        if task is not None and rpc.server_done:
+            # The ordinary end; having the loop call back would cost it a turn.
+            task.remove_done_callback(self._forget)
+            self._calls.pop(task, None)
 
 
 def _fail(context: InProcessServicerContext, error: Exception) -> None:
