@@ -9,6 +9,7 @@ from ensemble.runtime.service import Channels, Service
 from ensemble.tool_server import household
 from ensemble.tool_server.adapters.world_model import WorldModelWorld
 from ensemble.tool_server.alarms import Alarms
+from ensemble.tool_server.clearance import Clearance
 from ensemble.tool_server.ledger import Ledger
 from ensemble.tool_server.ports import Clock
 from ensemble.tool_server.servicer import ToolServerServicer
@@ -48,6 +49,7 @@ class ToolServer(Service):
         toolbox = Toolbox([*household.tools(world, clock), *more])
         self._ledger = Ledger(world, settings.kept_results)
         self._alarms = Alarms(world, clock)
+        self._clearance = Clearance(world, settings.kept_days, settings.unknown_days)
         self._servicer = ToolServerServicer(toolbox, self._ledger, world, settings.time_limit)
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -55,8 +57,9 @@ class ToolServer(Service):
         tool_server_service_pb2_grpc.add_ToolServerServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
-        """Begin to follow the alarms; the world model may come later."""
+        """Begin to follow the alarms and to clear up; the world model may come later."""
         self._alarms.start()
+        self._clearance.start()
 
     async def drain(self) -> None:
         """Refuse new calls."""
@@ -66,6 +69,7 @@ class ToolServer(Service):
         """Let calls that must not be repeated end; stop following the alarms."""
         await self._ledger.close()
         await self._alarms.close()
+        await self._clearance.close()
 
     def engines(self) -> Sequence[str]:
         """Return where the tools come from."""

@@ -11,7 +11,10 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An entity of the world model: attribute values decoded, facts newest first."""
+    """An entity of the world model: attribute values decoded, facts newest first.
+
+    ``seen_at`` is when the newest attribute was recorded; None where there is none.
+    """
 
     kind: str
     name: str
@@ -19,6 +22,7 @@ class Thing:
     facts: tuple[str, ...] = ()
     sequence: int = 0
     removed: bool = False
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,10 @@ class World(Protocol):
         limit: int = 100,
     ) -> Found:
         """Return at most ``limit`` things of ``kind`` with this name, these values, these words."""
+        ...
+
+    def browse(self, kind: str) -> AsyncGenerator[Thing, None]:
+        """Yield all things of ``kind``, however many, in order of name."""
         ...
 
     async def erase(self, kinds: Sequence[str], attributes: Mapping[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import UTC
 from typing import Any, Final
 
 import grpc
@@ -26,6 +27,8 @@ _ERASE_TIMEOUT: Final = 55.0
 """Seconds an erasure may take: it goes through all that a person ever had recorded."""
 
 _PAGE: Final = 1000
+_BROWSED: Final = 100
+"""Things of one page, where nobody knows how many there are."""
 
 
 class WorldModelWorld:
@@ -70,6 +73,20 @@ class WorldModelWorld:
             request.page_token = response.next_page_token
             if not request.page_token or len(things) >= limit:
                 return Found(tuple(things), response.sequence)
+
+    async def browse(self, kind: str) -> AsyncGenerator[Thing, None]:
+        """See ``World.browse``."""
+        request = pb.QueryRequest(kind=kind, page_size=_BROWSED)
+        while True:
+            try:
+                response = await self._stub.Query(request, timeout=_TIMEOUT)
+            except grpc.RpcError as exc:
+                raise _error(exc) from exc
+            for entity in response.entities:
+                yield _thing(entity)
+            request.page_token = response.next_page_token
+            if not request.page_token:
+                return
 
     async def erase(self, kinds: Sequence[str], attributes: Mapping[str, Any]) -> int:
         """See ``World.erase``."""
@@ -124,6 +141,7 @@ def _thing(entity: pb.Entity) -> Thing:
         tuple(fact.text for fact in entity.facts),
         entity.sequence,
         entity.removed,
+        max((each.observed_at.ToDatetime(UTC) for each in entity.attributes), default=None),
     )
 
 
