@@ -327,36 +327,49 @@ class EventLogContract:
         ("sql", "bad"),
         [
             (
-                "UPDATE events SET payload = (SELECT payload FROM events WHERE seq = 1) "
+                "UPDATE segments SET payload = (SELECT payload FROM segments WHERE seq = 1) "
                 "WHERE seq = 3",
                 3,
             ),
-            ("UPDATE events SET text = 'never said' WHERE seq = 2", 2),
-            ("UPDATE events SET type = 'other' WHERE seq = 4", 4),
-            ("UPDATE events SET created_at = created_at + 1 WHERE seq = 5", 5),
-            ("DELETE FROM events WHERE seq = 1", 1),
-            ("DELETE FROM events WHERE seq = 3", 3),
-            ("DELETE FROM events WHERE seq = 5", 5),
-            ("UPDATE events SET link = (SELECT link FROM events WHERE seq = 1) WHERE seq = 2", 2),
-            ("UPDATE streams SET chain = (SELECT link FROM events WHERE seq = 4)", 5),
-            ("UPDATE events SET digest = link WHERE seq = 2", 2),
+            ("UPDATE segments SET text = 'never said' WHERE seq = 2", 2),
+            (
+                "UPDATE segments SET types = (SELECT types FROM segments WHERE seq = 5) "
+                "WHERE seq = 4",
+                4,
+            ),
+            ("UPDATE types SET name = 'other' WHERE version = 7", 5),
+            ("UPDATE segments SET created_at = created_at + 1 WHERE seq = 5", 5),
+            ("DELETE FROM segments WHERE seq = 1", 1),
+            ("DELETE FROM segments WHERE seq = 3", 3),
+            ("DELETE FROM segments WHERE seq = 5", 5),
+            (
+                "UPDATE segments SET link = (SELECT link FROM segments WHERE seq = 1) "
+                "WHERE seq = 2",
+                2,
+            ),
+            ("UPDATE streams SET chain = (SELECT link FROM segments WHERE seq = 4)", 5),
+            ("UPDATE segments SET digest = link WHERE seq = 2", 2),
         ],
     )
     async def test_an_audit_finds_what_was_changed(self, log: EventLog, sql: str, bad: int) -> None:
-        await log.append([event(ONE, b"payload %d" % n, text="said") for n in range(5)])
+        for n in range(5):
+            version = 7 if n == 4 else 1
+            said = event(ONE, b"payload %d" % n, text="said", schema_version=version)
+            await log.append([said])
         await self.tamper(log, sql)
         found = await log.audit(ONE)
         assert not found.intact
         assert found.first_bad_seq == bad
 
     async def test_an_audit_finds_an_event_too_many(self, log: EventLog) -> None:
-        await log.append([event(ONE, b"%d" % n) for n in range(3)])
+        for n in range(3):
+            await log.append([event(ONE, b"%d" % n)])
         await self.tamper(
             log,
-            "UPDATE streams SET last_seq = 2, chain = (SELECT link FROM events WHERE seq = 2)",
+            "UPDATE streams SET last_seq = 2, chain = (SELECT link FROM segments WHERE seq = 2)",
         )
         assert (await log.audit(ONE)).first_bad_seq == 3
-        await self.tamper(log, "UPDATE events SET type = 'forged' WHERE seq = 3")
+        await self.tamper(log, "UPDATE segments SET text = 'forged' WHERE seq = 3")
         assert (await log.audit(ONE)).first_bad_seq == 3
 
     async def test_an_erased_stream_is_empty_and_its_chain_still_holds(self, log: EventLog) -> None:
@@ -406,9 +419,10 @@ class EventLogContract:
         assert not any(await payloads(log, ONE))
 
     async def test_tampering_with_an_erased_event_is_found(self, log: EventLog) -> None:
-        await log.append([event(ONE, b"a"), event(ONE, b"b")])
+        for payload in (b"a", b"b"):
+            await log.append([event(ONE, payload)])
         await log.erase([ONE])
-        await self.tamper(log, "UPDATE events SET text = 'never said' WHERE seq = 2")
+        await self.tamper(log, "UPDATE segments SET text = 'never said' WHERE seq = 2")
         assert (await log.audit(ONE)).first_bad_seq == 2
 
     async def test_views_show_work_tokens_and_cost(self, log: EventLog) -> None:

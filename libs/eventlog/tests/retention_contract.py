@@ -61,7 +61,7 @@ class RetentionContract:
         assert await log.read(ONE) == []
         assert await log.read(ONE, after=1) == []
         assert await log.snapshot(ONE) is None
-        for table in ("events", "snapshots", "executions", "collaborations", "agent_executions"):
+        for table in ("segments", "snapshots", "executions", "collaborations", "agent_executions"):
             assert not await self.query(log, f"SELECT * FROM {table}")
         ((owner, secret_length),) = await self.query(
             log, "SELECT owner, length(secret) FROM streams"
@@ -136,19 +136,20 @@ class RetentionContract:
     @pytest.mark.parametrize(
         "sql",
         [
-            "UPDATE events SET text = 'never said' WHERE seq = 2",
-            "DELETE FROM events WHERE seq = 3",
+            "UPDATE segments SET text = 'never said' WHERE seq = 2",
+            "DELETE FROM segments WHERE seq = 3",
             "UPDATE streams SET last_seq = 2",
-            "UPDATE streams SET chain = (SELECT link FROM events WHERE seq = 1)",
+            "UPDATE streams SET chain = (SELECT link FROM segments WHERE seq = 1)",
         ],
     )
     async def test_damage_is_not_swept_away(self, log: StoredEventLog, sql: str) -> None:
-        await log.append([event(ONE, b"%d" % n) for n in range(3)])
+        for n in range(3):
+            await log.append([event(ONE, b"%d" % n)])
         limit = await now(log)
         await self.tamper(log, sql)
-        before = await self.query(log, "SELECT count(*) FROM events")
+        before = await self.query(log, "SELECT count(*) FROM segments")
         assert await log.drop("session", before=limit) == Dropped(0, 0, (ONE,))
-        assert await self.query(log, "SELECT count(*) FROM events") == before
+        assert await self.query(log, "SELECT count(*) FROM segments") == before
         assert not (await log.audit(ONE)).intact
 
     async def test_many_streams_go_in_one_call(self, log: StoredEventLog) -> None:

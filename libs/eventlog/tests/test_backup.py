@@ -31,6 +31,7 @@ from ensemble.testkit.postgres import shared_postgres
 
 pytestmark = pytest.mark.contract
 
+EARLIER = Path(__file__).parent / "earlier"
 Log = SqliteEventLog | PostgresEventLog
 New = Callable[[str], Awaitable[Log]]
 
@@ -122,6 +123,51 @@ async def test_a_restored_log_is_the_same(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_a_backup_with_a_record_for_each_event_is_restored(
+    new: New, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "log.backup"
+    path.write_bytes(gzip.compress((EARLIER / "backup_1.jsonl").read_bytes()))
+    log = await new(kind)
+    restored = await restore(path, log)
+    assert (restored.streams, restored.events, restored.damaged) == (3, 7, ())
+    events = await log.read(ONE)
+    assert [item.payload for item in events] == [b"old %d" % n for n in range(1, 6)]
+    assert [item.text for item in events] == [f"wört {n}" for n in range(1, 6)]
+    assert [item.schema_version for item in events] == [1, 2, 3, 4, 5]
+    found = await log.audit(ONE)
+    assert (found.events, found.intact) == (5, True)
+    # The chain is the one that was backed up.
+    assert found.chain_head.hex().startswith("19f62b4c636c6957")
+    assert [item.erased for item in await log.read(StreamKey("session", "three"))] == [True]
+    assert await log.append([event(ONE, b"new", expected_seq=5)]) == [6]
+    again = tmp_path / "again.backup"
+    await backup(log, again)
+    assert (await restore(again, await new("sqlite"))).events == 8
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: lines[:-1],
+        lambda lines: [*lines[:2], lines[2].replace(b"1,1,1", b"1,1,2"), *lines[3:]],
+        lambda lines: [*lines[:2], b'["events",1]\n', *lines[3:]],
+        lambda lines: [*lines[:2], *lines[3:]],
+    ],
+)
+async def test_of_a_damaged_earlier_backup_nothing_is_restored(
+    new: New, tmp_path: Path, damage: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    path = tmp_path / "log.backup"
+    lines = (EARLIER / "backup_1.jsonl").read_bytes().splitlines(keepends=True)
+    path.write_bytes(gzip.compress(b"".join(damage(lines))))
+    log = await new("sqlite")
+    with pytest.raises(StorageCorruptError):
+        await restore(path, log)
+    assert await log.heads("session") == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 async def test_appends_go_on_and_the_backup_is_of_one_moment(
     new: New, tmp_path: Path, kind: str
 ) -> None:
@@ -206,11 +252,12 @@ DAMAGE = {
     "the last line": _lines(lambda lines: lines[:-1]),
     "a line": _lines(lambda lines: lines[:50] + lines[51:]),
     "a line twice": _lines(lambda lines: [*lines[:50], lines[50], *lines[50:]]),
-    "a word": _lines(lambda lines: [lines[0], lines[1].replace(b"ada", b"eve"), *lines[2:]]),
+    "a word": _lines(lambda lines: [*lines[:2], lines[2].replace(b"ada", b"eve"), *lines[3:]]),
     "more": _lines(lambda lines: [*lines, lines[1]]),
-    "no stream": _lines(lambda lines: [lines[0], *lines[2:]]),
-    "no record": _lines(lambda lines: [*lines[:9], b'["events",1]\n', *lines[9:]]),
-    "types": _lines(lambda lines: [*lines[:2], lines[2].replace(b",1,", b',"x",'), *lines[3:]]),
+    "no type": _lines(lambda lines: [lines[0], *lines[2:]]),
+    "no stream": _lines(lambda lines: [*lines[:2], *lines[3:]]),
+    "no record": _lines(lambda lines: [*lines[:9], b'["segments",1]\n', *lines[9:]]),
+    "types": _lines(lambda lines: [*lines[:3], lines[3].replace(b",1,", b',"x",'), *lines[4:]]),
 }
 
 
@@ -250,12 +297,13 @@ async def test_bytes_at_random_are_no_backup(new: New, tmp_path: Path) -> None:
 
 async def test_damage_in_the_log_is_told_and_kept_as_it_is(new: New, tmp_path: Path) -> None:
     log, path = await new("sqlite"), tmp_path / "log.backup"
-    await log.append([event(ONE, b"a"), event(ONE, b"b"), event(TWO, b"c")])
+    for key, payload in ((ONE, b"a"), (ONE, b"b"), (TWO, b"c")):
+        await log.append([event(key, payload)])
     await log.close()
     import sqlite3
 
     with sqlite3.connect(tmp_path / "0.db") as database:
-        database.execute("UPDATE events SET payload = x'00' WHERE stream = 1 AND seq = 2")
+        database.execute("UPDATE segments SET payload = x'00' WHERE stream = 1 AND seq = 2")
     database.close()
     log = await SqliteEventLog.open(tmp_path / "0.db")
     made = await backup(log, path)

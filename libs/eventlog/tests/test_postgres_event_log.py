@@ -10,6 +10,7 @@ import pytest
 from event_log_contract import ONE, TWO, EventLogContract, event, payloads
 from ownership_contract import OwnershipContract
 from retention_contract import RetentionContract
+from segments_contract import SegmentsContract
 
 from ensemble.core.errors import ConflictError, StorageCorruptError, StorageUnavailableError
 from ensemble.eventlog import EventLog, Ownership, PostgresEventLog, StreamKey, postgres_listener
@@ -64,6 +65,10 @@ class TestPostgresEventLog(_BehindTheLog, EventLogContract):
 
 class TestPostgresRetention(_BehindTheLog, RetentionContract):
     """Every behaviour of a retention."""
+
+
+class TestPostgresSegments(_BehindTheLog, SegmentsContract):
+    """Whatever shares a row."""
 
 
 class TestPostgresOwnership(OwnershipContract):
@@ -190,7 +195,7 @@ async def test_many_open_an_empty_database_at_once(dsn: str) -> None:
     assert [await log.append([event(ONE)]) for log in logs] == [[n] for n in range(1, 6)]
     for log in logs:
         await log.close()
-    assert [row[0] for row in await run(dsn, "SELECT version FROM schema_version")] == [1, 2]
+    assert [row[0] for row in await run(dsn, "SELECT version FROM schema_version")] == [1, 2, 3]
 
 
 async def test_a_newer_format_is_refused(dsn: str, log: PostgresEventLog) -> None:
@@ -216,8 +221,9 @@ async def test_commits_wait_for_the_disk_whatever_the_database_says(dsn: str) ->
 async def test_a_changed_payload_is_not_taken_for_what_was_said(
     dsn: str, log: PostgresEventLog
 ) -> None:
-    await log.append([event(ONE, b"%d" % n) for n in range(5)])
-    await run(dsn, "UPDATE events SET payload = 'forged' WHERE seq = 3")
+    for n in range(5):
+        await log.append([event(ONE, b"%d" % n)])
+    await run(dsn, "UPDATE segments SET payload = 'forged' WHERE seq = 3")
     assert [item.seq for item in await log.read(ONE, limit=2)] == [1, 2]
     assert [item.seq for item in await log.read(ONE, after=3)] == [4, 5]
     with pytest.raises(StorageCorruptError, match="event 3"):

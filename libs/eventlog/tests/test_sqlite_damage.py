@@ -128,7 +128,7 @@ async def test_an_erasure_waits_for_a_reader_of_the_wal(tmp_path: Path) -> None:
     await log.append([event(ONE, b"the secret of ada")])
     reader = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
     reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM events").fetchall()
+    reader.execute("SELECT count(*) FROM segments").fetchall()
     erasing = asyncio.create_task(log.erase([ONE]))
     while not (await log.read(ONE))[0].erased:
         await asyncio.sleep(0.01)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from event_log_contract import ONE, TWO, EventLogContract, event, payloads
 from retention_contract import RetentionContract
+from segments_contract import SegmentsContract
 
 from ensemble.core.errors import (
     StorageCorruptError,
@@ -53,6 +54,10 @@ class TestSqliteEventLog(_BehindTheLog, EventLogContract):
 
 class TestSqliteRetention(_BehindTheLog, RetentionContract):
     """Every behaviour of a retention."""
+
+
+class TestSqliteSegments(_BehindTheLog, SegmentsContract):
+    """Whatever shares a row."""
 
 
 async def test_a_log_survives_its_closing(tmp_path: Path) -> None:
@@ -255,7 +260,7 @@ async def test_a_stream_stands_where_its_last_event_does(
     )
     with closing(sqlite3.connect(tmp_path / "log.db")) as file:
         rows = file.execute(
-            "SELECT s.position, max(e.position) FROM streams s JOIN events e ON e.stream = s.id "
+            "SELECT s.position, max(e.position) FROM streams s JOIN segments e ON e.stream = s.id "
             "GROUP BY s.id"
         ).fetchall()
     assert len(rows) == 3

@@ -74,7 +74,7 @@ async def test_a_file_of_version_1_gets_a_chain(tmp_path: Path) -> None:
     assert (await log.audit(ONE)).intact
     await log.close()
     with closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE events SET payload = x'01' WHERE stream = 2")
+        database.execute("UPDATE segments SET payload = x'01' WHERE stream = 2")
     log = await SqliteEventLog.open(path)
     assert (await log.audit(TWO)).first_bad_seq == 1
     await log.close()

@@ -23,7 +23,7 @@ async def test_words_are_kept_once_and_the_views_show_them(rig) -> None:
     await rig.service.close()
     words = query(rig, "SELECT token FROM token_stream ORDER BY seq")
     assert "".join(word for (word,) in words) == WORDS
-    kept = query(rig, "SELECT payload FROM events WHERE type LIKE 'response_text%'")
+    kept = query(rig, "SELECT payload FROM segments")
     assert not [payload for (payload,) in kept if b"three" in payload]
     work = "SELECT agent, model, status, output_tokens, latency_ms FROM agent_executions"
     ((agent, model, status, tokens, latency),) = query(rig, work)

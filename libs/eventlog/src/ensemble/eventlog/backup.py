@@ -5,7 +5,7 @@ what was backed up from SQLite is restored into Postgres and the other way round
 
 The file is gzip over lines of JSON. The first line says what it is::
 
-    {"format":"ensemble-log","version":1,"created_at":<ns>,"streams":<n>,"events":<n>}
+    {"format":"ensemble-log","version":2,"created_at":<ns>,"streams":<n>,"events":<n>}
 
 Then comes a line a record (``ensemble.eventlog.records``): ``[table, column, ...]``, bytes in
 base64. The last line, without which the file was cut off, is::
@@ -15,12 +15,15 @@ base64. The last line, without which the file was cut off, is::
 ``damaged`` names streams whose chain was already broken when they were backed up. The file holds
 what was said in full, together with the secrets of the streams, and is made readable for its
 owner only. What is erased from the log afterwards is still in its backups.
+
+Files of version 1, which have a record for each event, are restored as well.
 """
 
 import asyncio
 import contextlib
 import errno
 import gzip
+import hashlib
 import json
 import os
 import time
@@ -37,10 +40,12 @@ from ensemble.core.errors import (
 )
 from ensemble.eventlog.event_log import StreamKey
 from ensemble.eventlog.records import PAGE, Batch, DamagedRecordError, Sums, decode
+from ensemble.eventlog.records_version_1 import Types, decode_version_1
 from ensemble.eventlog.stored_event_log import StoredEventLog
 
 FORMAT: Final = "ensemble-log"
-VERSION: Final = 1
+VERSION: Final = 2
+_ONE_BY_ONE: Final = 1
 
 Progress = Callable[[int, int], None]
 """Called on the loop with how many events are done, and of how many."""
@@ -109,8 +114,8 @@ async def restore(path: Path, log: StoredEventLog, *, progress: Progress | None 
         StorageUnavailableError: ``path`` cannot be read, or the log cannot be written.
     """
     loop = asyncio.get_running_loop()
-    await asyncio.to_thread(_check, path)
-    reader = await asyncio.to_thread(_Reader, path)
+    types = await asyncio.to_thread(_check, path)
+    reader = await asyncio.to_thread(_Reader, path, types)
     try:
 
         def batches() -> Iterator[Batch]:
@@ -125,13 +130,15 @@ async def restore(path: Path, log: StoredEventLog, *, progress: Progress | None 
     return _result(reader.sums, reader.size)
 
 
-def _check(path: Path) -> None:
+def _check(path: Path) -> Types:
+    """Read a file to its end; return the types that its events have, if it does not say so."""
     reader = _Reader(path)
     try:
         for _ in reader.batches():
             pass
     finally:
         reader.close()
+    return reader.types
 
 
 def _result(sums: Sums, size: int) -> Backup:
@@ -184,10 +191,17 @@ class _Writer:
 
 
 class _Reader:
-    """Reads a backup once; what is wrong with it is raised by ``batches``."""
+    """Reads a backup once; what is wrong with it is raised by ``batches``.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        types: What ``types`` was after the file was read for the first time.
+    """
+
+    def __init__(self, path: Path, types: Types | None = None) -> None:
         self.sums = Sums()
+        self.types: Types = dict(types or {})
+        self._known = list(self.types)
+        self._lines = hashlib.sha256()
         self._path = path
         with _errors(path):
             self.size = path.stat().st_size
@@ -197,7 +211,8 @@ class _Reader:
             raise StorageCorruptError(
                 f"{path} is no backup of a log; nothing was restored.", metadata=_where(path)
             )
-        if head.get("version") != VERSION:
+        self._version = head.get("version")
+        if self._version not in (VERSION, _ONE_BY_ONE):
             raise StorageCorruptError(
                 f"{path} was made by a newer Ensemble (format {head.get('version')}; this one "
                 f"knows {VERSION}). Restore it with that version.",
@@ -207,19 +222,25 @@ class _Reader:
 
     def batches(self) -> Iterator[Batch]:
         """Yield the records. Ends only if the file is whole."""
-        batch: Batch = []
+        batch: Batch = [("types", (self.types[kind], *kind)) for kind in self._known]
         with _errors(self._path):
             for line in self._file:
                 if not line.startswith(b"["):
                     break
-                batch.append(decode(line))
-                if len(batch) == PAGE:
+                self._lines.update(line)
+                batch += self._records(line)
+                if len(batch) >= PAGE:
                     yield from self._checked(batch)
                     batch = []
             else:
                 raise DamagedRecordError
             yield from self._checked(batch)
             self._check_end(self._object(line), self._file.read())
+
+    def _records(self, line: bytes) -> Batch:
+        if self._version == VERSION:
+            return [decode(line)]
+        return decode_version_1(line, self.types)
 
     def _checked(self, batch: Batch) -> Iterator[Batch]:
         for _ in self.sums.add(batch):
@@ -230,7 +251,7 @@ class _Reader:
     def _check_end(self, end: dict[str, Any], rest: bytes) -> None:
         self.sums.end_stream()
         damaged = [[key.kind, key.name] for key in self.sums.damaged]
-        if rest or end.get("sha256") != self.sums.digest().hex() or end.get("damaged") != damaged:
+        if rest or end.get("sha256") != self._lines.hexdigest() or end.get("damaged") != damaged:
             raise DamagedRecordError
 
     @staticmethod

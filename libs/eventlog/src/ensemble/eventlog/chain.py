@@ -1,17 +1,23 @@
 """The hash chain over a stream: tamper evidence that survives an erasure.
 
-Each link is ``SHA-256(previous link ‖ position ‖ type ‖ version ‖ time ‖ digest)``, and each
-digest ``HMAC-SHA-256(secret of the stream, position ‖ payload ‖ text)``. Without the secret,
-which an erasure destroys together with the content, a digest tells nothing about what it was
-made from, not even to somebody who guesses it.
+A link stands for a segment (``ensemble.eventlog.segments``): the events of a stream that were
+appended together. It is ``SHA-256(previous link ‖ last position ‖ time ‖ types ‖ digest)``, and
+the digest ``HMAC-SHA-256(secret of the stream, last position ‖ payload ‖ text)``. Without the
+secret, which an erasure destroys together with the content, a digest tells nothing about what it
+was made from, not even to somebody who guesses it.
+
+The link of a segment of one event is what it was when each event had a link of its own.
 """
 
+import functools
 import hashlib
 import secrets
 import struct
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ensemble.eventlog.event_log import Audit
+from ensemble.eventlog.segments import Kind, kinds_of
 
 START: Final = bytes(32)
 """What the first link follows."""
@@ -22,6 +28,9 @@ _INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 _DIGEST_HEAD: Final = struct.Struct(">QII")
 _LINK_HEAD: Final = struct.Struct(">QIQI")
+_KIND_HEAD: Final = struct.Struct(">II")
+_MANY: Final = 2**32 - 1
+"""Stands where one event has its version, which is a number of 31 bits."""
 
 
 def new_secret() -> bytes:
@@ -46,7 +55,7 @@ class Salt:
         self._outer = hashlib.sha256(key.translate(_OUTER_PAD))
 
     def digest(self, seq: int, payload: bytes, text: str) -> bytes:
-        """Return the salted digest of an event's content, 32 bytes."""
+        """Return the salted digest of the content of a segment that ends at ``seq``, 32 bytes."""
         words = text.encode()
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(_DIGEST_HEAD.pack(seq, len(payload), len(words)) + payload + words)
@@ -55,29 +64,51 @@ class Salt:
 
 
 def digest(secret: bytes, seq: int, payload: bytes, text: str) -> bytes:
-    """Return the salted digest of the content of one event, 32 bytes; see ``Salt``."""
+    """Return the salted digest of one content, 32 bytes; see ``Salt``."""
     return Salt(secret).digest(seq, payload, text)
 
 
 def link(
-    previous: bytes, seq: int, type_: str, schema_version: int, created_at: int, content: bytes
+    previous: bytes, seq: int, kinds: Sequence[Kind], created_at: int, trail: int, content: bytes
 ) -> bytes:
-    """Return the link of the event at ``seq`` whose content has the digest ``content``."""
-    name = type_.encode()
-    head = _LINK_HEAD.pack(seq, schema_version, created_at, len(name))
-    return hashlib.sha256(previous + head + name + content).digest()
+    """Return the link of the segment that ends at ``seq`` and whose content has the digest
+    ``content``.
+
+    Args:
+        trail: Events after the one that has the text.
+    """
+    if len(kinds) == 1:
+        ((name, version),) = kinds
+        names = name.encode()
+    else:
+        names, version = _named(tuple(kinds), trail), _MANY
+    head = _LINK_HEAD.pack(seq, version, created_at, len(names))
+    return hashlib.sha256(previous + head + names + content).digest()
+
+
+@functools.lru_cache(maxsize=256)
+def _named(kinds: tuple[Kind, ...], trail: int) -> bytes:
+    parts = [_KIND_HEAD.pack(len(kinds), trail)]
+    for name, version in kinds:
+        encoded = name.encode()
+        parts.append(_KIND_HEAD.pack(version, len(encoded)) + encoded)
+    return b"".join(parts)
 
 
 class ChainCheck:
-    """Follows the chain of a stream from one event to the next.
+    """Follows the chain of a stream from one segment to the next.
 
     Args:
-        secret: The stream's; only needed for events that are not erased.
-        previous: Link of event ``seq``.
+        kinds: What the codes of event types mean.
+        secret: The stream's; only needed for segments that are not erased.
+        previous: Link of the segment that ends at ``seq``.
         seq: Where to begin: the event before the first that is checked.
     """
 
-    def __init__(self, secret: bytes, previous: bytes = START, seq: int = 0) -> None:
+    def __init__(
+        self, kinds: Mapping[int, Kind], secret: bytes, previous: bytes = START, seq: int = 0
+    ) -> None:
+        self._kinds = kinds
         self._secret = secret
         self._salt: Salt | None = None
         self._previous = previous
@@ -94,29 +125,36 @@ class ChainCheck:
     def follows(
         self,
         seq: int,
-        type_: str,
-        schema_version: int,
+        types: bytes,
         created_at: int,
         payload: bytes,
         text: str,
+        trail: int,
         erased: bytes | None,
         stored: bytes,
     ) -> bool:
-        """Go on to an event; False, and stay, if it is not the next one or was changed.
+        """Go on to a segment; False, and stay, if it is not the next one or was changed.
 
         Args:
+            seq: Its last event.
+            types: Codes of the types of its events.
+            trail: Events after the one that has the text.
             erased: Digest that stands for the content; None while the content is there.
-            stored: The event's link.
+            stored: The segment's link.
         """
         self._broken = True
-        if seq != self.next_seq or (erased is not None and (payload or text)):
+        kinds = kinds_of(types, self._kinds)
+        count = len(kinds)
+        if not count or seq != self._seq + count or not 0 <= trail < count:
+            return False
+        if erased is not None and (payload or text):
             return False
         content = self._digest(seq, payload, text) if erased is None else erased
-        if link(self._previous, seq, type_, schema_version, created_at, content) != stored:
+        if link(self._previous, seq, kinds, created_at, trail, content) != stored:
             return False
         self._broken = False
         self._previous, self._seq = stored, seq
-        self._erased += erased is not None
+        self._erased += count if erased is not None else 0
         return True
 
     def _digest(self, seq: int, payload: bytes, text: str) -> bytes:
@@ -125,7 +163,7 @@ class ChainCheck:
         return self._salt.digest(seq, payload, text)
 
     def audit(self, last_seq: int, chain_head: bytes) -> Audit:
-        """Return what was found by the time the events ended, or one did not follow.
+        """Return what was found by the time the segments ended, or one did not follow.
 
         Args:
             last_seq: Last event that the stream says to have.

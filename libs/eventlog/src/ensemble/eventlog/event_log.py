@@ -332,9 +332,10 @@ class EventLog(abc.ABC):
     async def audit(self, stream: StreamKey) -> Audit:
         """Check the hash chain of a stream from its first event to its last.
 
-        The chain links ``sha256(previous link, position, type, version, time, digest)``; the
-        digest is an HMAC of the content under a secret of the stream, so that nothing can be
-        learned from it once content and secret are erased, and the chain still verifies.
+        Events that were appended together share a link, ``sha256(previous link, position, types,
+        versions, time, digest)``, and are found to be damaged together; the digest is an HMAC of
+        their content under a secret of the stream, so that nothing can be learned from it once
+        content and secret are erased, and the chain still verifies.
         """
 
     @abc.abstractmethod

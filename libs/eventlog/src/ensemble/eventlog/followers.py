@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Final
 
 from ensemble.eventlog.event_log import Event, StreamKey
-from ensemble.eventlog.stream_state import Row, event
+from ensemble.eventlog.stream_state import Written
 
 Read = Callable[[StreamKey, int, int], Awaitable[list[Event]]]
 
@@ -37,16 +37,16 @@ class Followers:
         self._followers: dict[StreamKey, set[_Follower]] = {}
         self._closed = False
 
-    def publish(self, written: Iterable[tuple[StreamKey, Row]]) -> None:
+    def publish(self, written: Written) -> None:
         """Tell the followers of their streams about committed events."""
         if not self._followers:
             return
-        for stream, row in written:
+        for stream in {item.stream for item in written.batch}:
             followers = self._followers.get(stream)
             if followers:
-                committed = event(stream, row)
+                committed = list(written.of(stream))
                 for follower in followers:
-                    follower.recent.append(committed)
+                    follower.recent.extend(committed)
                     follower.news.set()
 
     def positions(self) -> dict[StreamKey, int]:

@@ -10,7 +10,8 @@ DEAD: Final = "UPDATE instances SET buried = true"
 
 
 def by_table(batch: Batch) -> Iterator[tuple[str, tuple[str, ...], list[Row]]]:
-    """Yield the tables of a batch, streams first, each with its columns and rows."""
+    """Yield the tables of a batch, each with its columns and rows; first those that others
+    refer to."""
     for name, table in TABLES.items():
         rows = [row for kind, row in batch if kind == name]
         if rows:

@@ -1,13 +1,14 @@
 """What one commit of the Postgres log writes: worked out here, written by one statement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ensemble.eventlog import chain
 from ensemble.eventlog import postgres_statements as statements
 from ensemble.eventlog.event_log import Append, Execution, StreamKey
 from ensemble.eventlog.postgres_database import Connection
-from ensemble.eventlog.stream_state import Row, StreamState
+from ensemble.eventlog.segments import Kind, codes_of
+from ensemble.eventlog.stream_state import Place, Segment, StreamState, Written
 
 
 async def load_states(
@@ -32,6 +33,14 @@ class _Change:
     mark: str | None = None
     snapshot: tuple[int, bytes, bytes] | None = None
     fresh: bool = False
+
+    def row(self) -> tuple[object, ...]:
+        """Return the values of the stream in the statement."""
+        before, after = self.before, self.after
+        return (
+            before.id, before.last_seq, before.fence, before.secret,
+            after.last_seq, after.updated_at, after.chain, after.secret, self.mark,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -63,20 +72,20 @@ class Commit:
 
     known: Mapping[StreamKey, StreamState]
     _changes: dict[StreamKey, _Change] = field(default_factory=dict)
-    _events: list[tuple[StreamKey, Row]] = field(default_factory=list)
+    _segments: list[tuple[StreamKey, Segment]] = field(default_factory=list)
     _works: dict[str, _Work] = field(default_factory=dict)
 
-    def add(self, batch: Sequence[Append], now: int, fence: int) -> list[Row]:
+    def add(self, batch: Sequence[Append], now: int, fence: int) -> Written:
         """Accept ``batch``; ``now`` is in nanoseconds. Raises as ``EventLog.append`` does."""
         touched: dict[StreamKey, _Change] = {}
-        made: list[tuple[StreamKey, Row]] = []
+        places: list[Place] = []
         works: list[_Work] = []
         for item in batch:
-            change = touched.get(item.stream)
-            if change is None:
-                change = touched[item.stream] = self._change(item, now, fence)
+            # The last to grow has the last position.
+            change = touched.pop(item.stream, None) or self._change(item, now, fence)
+            touched[item.stream] = change
             state = change.after
-            made.append((item.stream, state.take(item, now, fence)))
+            places.append(state.take(item, now, fence))
             if item.mark is not None:
                 change.mark = item.mark
             if item.snapshot is not None:
@@ -84,13 +93,14 @@ class Commit:
             if item.execution is not None:
                 works.append(_work(item.stream, state, item.execution))
         self._changes.update(touched)
-        self._events += made
+        for stream, change in touched.items():
+            self._segments += [(stream, made) for made in change.after.segments()]
         for work in works:
             former = self._works.get(work.execution.id)
             if former is not None:
                 work.seq_from, work.started_at = former.seq_from, former.started_at
             self._works[work.execution.id] = work
-        return [row for _, row in made]
+        return Written(batch, places)
 
     def _change(self, item: Append, now: int, fence: int) -> _Change:
         former = self._changes.get(item.stream)
@@ -144,8 +154,11 @@ class Commit:
             change.after.id = id_
         return len(rows) == len(fresh)
 
-    async def write(self, connection: Connection) -> bool:
+    async def write(self, connection: Connection, codes: Mapping[Kind, int]) -> bool:
         """Write it all.
+
+        Args:
+            codes: Of every type of event that is written.
 
         Returns:
             False if a stream does not stand as it was known: nothing was written.
@@ -153,24 +166,31 @@ class Commit:
         changes = sorted(self._changes.values(), key=lambda change: change.after.id)
         pictures = [(change.after.id, *change.snapshot) for change in changes if change.snapshot]
         works = [work.row(self._changes[work.stream].after.id) for work in self._works.values()]
-        events = [(self._changes[stream].after.id, *rest) for stream, (_, *rest) in self._events]
-        streams = [
-            (
-                before.id, before.last_seq, before.fence, before.secret,
-                after.last_seq, after.updated_at, after.chain, after.secret, change.mark,
-            )
-            for change in changes
-            for before, after in ((change.before, change.after),)
-        ]  # fmt: skip
-        one = len(streams) == 1
+        one = len(self._segments) == 1
         row = await connection.fetchrow(
-            statements.write(one_stream=one, snapshots=bool(pictures), executions=bool(works)),
-            *zip(*events, strict=True),
-            *(streams[0] if one else zip(*streams, strict=True)),
+            statements.write(one=one, snapshots=bool(pictures), executions=bool(works)),
+            *(self._one(changes[0], codes) if one else self._many(changes, codes)),
             *zip(*pictures, strict=True),
             *zip(*works, strict=True),
         )
         return row is not None and bool(row["ok"])
+
+    def _one(self, change: _Change, codes: Mapping[Kind, int]) -> Iterable[object]:
+        ((_, made),) = self._segments
+        types = codes_of(codes[kind] for kind in made.kinds)
+        return *change.row(), types, made.payload, made.text, made.trail
+
+    def _many(self, changes: Sequence[_Change], codes: Mapping[Kind, int]) -> Iterable[object]:
+        segments = [
+            (
+                self._changes[stream].after.id, made.seq,
+                codes_of(codes[kind] for kind in made.kinds), made.created_at, made.payload,
+                made.text, made.trail, made.link,
+            )
+            for stream, made in self._segments
+        ]  # fmt: skip
+        streams = [change.row() for change in changes]
+        return *zip(*segments, strict=True), *zip(*streams, strict=True)
 
 
 def _work(stream: StreamKey, state: StreamState, execution: Execution) -> _Work:

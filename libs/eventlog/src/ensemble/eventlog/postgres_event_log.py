@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Final, Self
 
 from ensemble.core.errors import StorageCorruptError
-from ensemble.eventlog import chain, loading, postgres_glance, queries, retention
+from ensemble.eventlog import chain, loading, postgres_glance, queries, retention, segments
 from ensemble.eventlog.event_log import (
     Append,
     Audit,
@@ -24,6 +24,7 @@ from ensemble.eventlog.postgres_ownership import PostgresOwnership
 from ensemble.eventlog.postgres_schema import migrate
 from ensemble.eventlog.postgres_writer import PostgresWriter
 from ensemble.eventlog.records import IS_EMPTY, TOTALS, Batch, Sums, digest_of, export
+from ensemble.eventlog.segments import Kind
 from ensemble.eventlog.stored_event_log import (
     DROP_PAGE,
     SCAN_WINDOW,
@@ -32,16 +33,21 @@ from ensemble.eventlog.stored_event_log import (
     StoredEventLog,
     WholeLog,
 )
-from ensemble.eventlog.stream_state import Row
+from ensemble.eventlog.stream_state import Written
 from ensemble.eventlog.upcasters import Upcasters
 
-_PAGE: Final = 1000
+_PAGE: Final = 500
 
-_COUNTED: Final = {"streams": "id", "events": "position", "instances": "fence"}
+_COUNTED: Final = {
+    "types": "id",
+    "streams": "id",
+    "segments": "position",
+    "instances": "fence",
+}
 """Columns that count by themselves."""
 
 _ERASE: Final = """
-UPDATE events e SET digest = n.digest, payload = '', text = ''
+UPDATE segments e SET digest = n.digest, payload = '', text = ''
 FROM unnest($1::bigint[], $2::bytea[]) AS n (position, digest) WHERE e.position = n.position
 """
 
@@ -73,6 +79,7 @@ class PostgresEventLog(StoredEventLog):
             database, on_done=self._publish, queue_limit=queue_limit, clock=clock
         )
         self._listener = PostgresListener(database, self._followers)
+        self._kinds: dict[int, Kind] = {}
         self._closed = False
         self.ownership = PostgresOwnership(database)
 
@@ -116,24 +123,28 @@ class PostgresEventLog(StoredEventLog):
         """See ``EventLog.append``."""
         if not batch:
             return []
-        rows = await self._writer.submit(tuple(batch), fence)
-        return [row[1] for row in rows]
+        return (await self._writer.submit(tuple(batch), fence)).seqs
 
-    def _publish(self, written: Sequence[tuple[StreamKey, Row]]) -> None:
-        self._followers.publish(written)
-        self._listener.tell(stream for stream, _ in written)
+    def _publish(self, written: Sequence[Written]) -> None:
+        for each in written:
+            self._followers.publish(each)
+            self._listener.tell(item.stream for item in each.batch)
 
     async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
-        rows = await self._database.fetch(
-            queries.READ, stream.kind, stream.name, after, limit + (after > 0)
-        )
+        rows = await self._database.fetch(queries.READ, stream.kind, stream.name, after, limit)
+        await self._know(rows)
         return self._events(stream, after, limit, rows)
+
+    async def _know(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Know the types of the events in rows of ``queries.READ``."""
+        if queries.need(self._kinds, rows):
+            self._kinds |= queries.kinds(await self._database.fetch(queries.KINDS))
 
     def _events(
         self, stream: StreamKey, after: int, limit: int, rows: Sequence[Sequence[Any]]
     ) -> list[Event]:
         try:
-            return queries.events(stream, after, limit, rows)
+            return queries.events(stream, after, limit, self._kinds, rows)
         except queries.ChainBrokenError as exc:
             raise self._broken(exc) from exc
 
@@ -174,6 +185,8 @@ class PostgresEventLog(StoredEventLog):
             heads, snapshots = await postgres_glance.heads(connection, streams)
             most = {stream: 1 if stream in snapshots else limit for stream in heads}
             rows = await postgres_glance.rows(connection, most)
+        for some in rows.values():
+            await self._know(some)
         found = {
             stream: Glance(
                 head,
@@ -193,7 +206,8 @@ class PostgresEventLog(StoredEventLog):
             if row is None:
                 return Audit(0, 0, 0, chain.START)
             id_, last_seq, end, secret, base_seq, base = row
-            check = chain.ChainCheck(secret, base or chain.START, base_seq)
+            kinds = queries.kinds(await connection.fetch(queries.KINDS))
+            check = chain.ChainCheck(kinds, secret, base or chain.START, base_seq)
             await self._follow_chain(connection, id_, base_seq, check)
             return check.audit(last_seq, end)
 
@@ -231,9 +245,10 @@ class PostgresEventLog(StoredEventLog):
             if row is None:
                 return DroppedPage()
             rows = await connection.fetch(queries.CHAIN, row["id"], row["base_seq"], DROP_PAGE)
-            page = retention.page(row, rows)
+            kinds = queries.kinds(await connection.fetch(queries.KINDS))
+            page = retention.page(kinds, row, rows)
             if page.dropped.events:
-                await connection.execute(retention.DELETE_EVENTS, page.id, page.until)
+                await connection.execute(retention.DELETE_SEGMENTS, page.id, page.until)
                 await connection.execute(retention.MOVE_BASE, page.id, page.until, page.link)
             if page.ends:
                 for statement in retention.FORGET:
@@ -291,9 +306,10 @@ async def _erase(connection: Connection, stream: StreamKey) -> int:
         rows = await connection.fetch(queries.CONTENT, id_, after, _PAGE)
         if not rows:
             break
-        digests = [salt.digest(seq, payload, text) for _, seq, payload, text in rows]
+        digests = [salt.digest(seq, *content) for _, seq, _, *content in rows]
         await connection.execute(_ERASE, [position for position, *_ in rows], digests)
-        after, erased = rows[-1]["seq"], erased + len(rows)
+        after = rows[-1]["seq"]
+        erased += sum(segments.count(row["types"]) for row in rows)
     await connection.execute("UPDATE streams SET owner = '', secret = '' WHERE id = $1", id_)
     await connection.execute("DELETE FROM snapshots WHERE stream = $1", id_)
     return erased

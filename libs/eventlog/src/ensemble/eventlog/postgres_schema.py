@@ -83,13 +83,57 @@ ALTER TABLE streams ADD COLUMN base_seq bigint NOT NULL DEFAULT 0,
 """
 
 
+# A row has all that an append wrote to a stream: see ``ensemble.eventlog.segments``. `seq` is of
+# its last event, `trail` counts the events after the one that has the text. Each event that is
+# there becomes a segment of its own, with the link that it has. Columns of a fixed width stand
+# first: they are aligned.
+_V3: Final = """
+CREATE TABLE types (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
+    version integer NOT NULL,
+    UNIQUE (name, version)
+);
+INSERT INTO types (name, version) SELECT type, schema_version FROM events
+    GROUP BY type, schema_version ORDER BY min(position);
+CREATE TABLE segments (
+    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream bigint NOT NULL,
+    seq bigint NOT NULL,
+    created_at bigint NOT NULL,
+    trail integer NOT NULL,
+    types bytea NOT NULL,
+    link bytea NOT NULL,
+    payload bytea NOT NULL,
+    text text NOT NULL,
+    digest bytea
+);
+INSERT INTO segments OVERRIDING SYSTEM VALUE
+    SELECT e.position, e.stream, e.seq, e.created_at, 0, CASE
+        WHEN t.id < 128 THEN set_byte('\\x00'::bytea, 0, t.id)
+        ELSE set_byte(set_byte('\\x0000'::bytea, 0, t.id % 128 + 128), 1, t.id / 128) END,
+        e.link, e.payload, e.text, e.digest
+    FROM events e JOIN types t ON t.name = e.type AND t.version = e.schema_version
+    ORDER BY e.position;
+SELECT setval(pg_get_serial_sequence('segments', 'position'),
+    greatest((SELECT coalesce(max(position), 0) FROM streams),
+        (SELECT coalesce(max(position), 0) FROM events)) + 1, false);
+DROP TABLE events;
+CREATE UNIQUE INDEX segments_by_stream ON segments (stream, seq)
+"""
+
+
 def _time(nanos: str) -> str:
     return f"to_timestamp({nanos} / 1e9)"
 
 
 _VIEWS: Final = views(_time, "json_build_array")
 
-MIGRATIONS: Final[tuple[str, ...]] = (_V1, f"{DROP_VIEWS}{_V2};{_VIEWS}")
+MIGRATIONS: Final[tuple[str, ...]] = (
+    _V1,
+    f"{DROP_VIEWS}{_V2}",
+    f"{DROP_VIEWS}{_V3};{_VIEWS}",
+)
 """What makes each version out of the one before; an empty database runs them all. The last one
 makes the views."""
 

@@ -22,11 +22,18 @@ FROM streams s JOIN unnest($1::text[], $2::text[]) AS n (kind, name)
 ORDER BY s.id
 """
 
-_EVENTS: Final = """
-    INSERT INTO events (stream, seq, type, schema_version, created_at, payload, text, link)
-    SELECT n.* FROM verdict, unnest($1::bigint[], $2::bigint[], $3::text[], $4::integer[],
-        $5::bigint[], $6::bytea[], $7::text[], $8::bytea[])
-        AS n (stream, seq, type, schema_version, created_at, payload, text, link)
+KNOWN_TYPES: Final = "SELECT name, version, id FROM types"
+
+MAKE_TYPES: Final = """
+INSERT INTO types (name, version) SELECT * FROM unnest($1::text[], $2::integer[])
+ON CONFLICT (name, version) DO NOTHING
+"""
+
+_SEGMENTS: Final = """
+    INSERT INTO segments (stream, seq, types, created_at, payload, text, trail, link)
+    SELECT n.* FROM verdict, unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[],
+        $5::bytea[], $6::text[], $7::integer[], $8::bytea[])
+        AS n (stream, seq, types, created_at, payload, text, trail, link)
     WHERE verdict.ok
 """
 
@@ -42,7 +49,7 @@ WITH expected AS (
     ORDER BY s.id FOR UPDATE OF s
 ), verdict AS MATERIALIZED (
     SELECT count(*) = cardinality($9::bigint[]) AS ok FROM locked
-), written AS ({_EVENTS}
+), written AS ({_SEGMENTS}
     RETURNING stream, position
 ), moved AS (
     UPDATE streams s SET last_seq = n.last_seq, updated_at = n.updated_at, chain = n.chain,
@@ -54,17 +61,24 @@ WITH expected AS (
     WHERE s.id = n.id
 )"""  # noqa: S608 - made of constants
 
-# The same for one stream, at half the price: looking, locking and changing are one step.
-_ONE: Final = f"""
+# The same for one segment of one stream, at half the price: looking, locking and changing are
+# one step, and what the segment and its stream have in common is said once.
+_ONE: Final = """
 WITH verdict AS (
-    UPDATE streams SET last_seq = $13, updated_at = $14, chain = $15, secret = $16,
-        mark = coalesce($17, mark), position = nextval('events_position_seq')
-    WHERE id = $9 AND last_seq = $10 AND fence = $11 AND secret = $12
-    RETURNING true AS ok
-), written AS ({_EVENTS})"""  # noqa: S608 - made of constants
+    UPDATE streams SET last_seq = $5, updated_at = $6, chain = $7, secret = $8,
+        mark = coalesce($9, mark), position = nextval('segments_position_seq')
+    WHERE id = $1 AND last_seq = $2 AND fence = $3 AND secret = $4
+    RETURNING true AS ok, position
+), written AS (
+    INSERT INTO segments
+        (position, stream, seq, created_at, link, types, payload, text, trail)
+    OVERRIDING SYSTEM VALUE
+    SELECT position, $1, $5, $6, $7, $10::bytea, $11::bytea, $12::text, $13::integer FROM verdict
+)"""
 
 _VERDICT: Final = "SELECT ok FROM verdict"
-_FIRST_FREE: Final = 18
+_FREE_AFTER_MANY: Final = 18
+_FREE_AFTER_ONE: Final = 14
 
 _SNAPSHOT: Final = {"stream": "bigint", "seq": "bigint", "payload": "bytea", "digest": "bytea"}
 _EXECUTION: Final = {
@@ -87,18 +101,19 @@ _FROM_THE_BEGINNING: Final = ("stream", "seq_from", "started_at")
 
 
 @functools.cache
-def write(*, one_stream: bool, snapshots: bool, executions: bool) -> str:
+def write(*, one: bool, snapshots: bool, executions: bool) -> str:
     """Return the statement of a commit, which has only the parts that it needs: each costs,
     also where there is nothing for it to write. It returns a row in which ``ok`` is true if
     anything was written.
 
-    Its values are arrays: of the events, stream, ``seq``, type, version, time, payload, text and
-    link; of the streams, id and, as expected, last ``seq``, fence and secret, and as they become,
-    last ``seq``, time, link, secret and mark (no arrays where there is one stream); then the
-    columns of the snapshots and of the executions.
+    Its values are arrays: of the segments, stream, last ``seq``, types, time, payload, text, trail
+    and link; of the streams, id and, as expected, last ``seq``, fence and secret, and as they
+    become, last ``seq``, time, link, secret and mark; then the columns of the snapshots and of
+    the executions. With ``one`` segment of one stream there are no arrays of them, but first the
+    values of the stream, and then types, payload, text and trail.
     """
-    parts = [_ONE if one_stream else _MANY]
-    free = _FIRST_FREE
+    parts = [_ONE if one else _MANY]
+    free = _FREE_AFTER_ONE if one else _FREE_AFTER_MANY
     if snapshots:
         parts.append(f"pictured AS ({_upsert('snapshots', 'stream', _SNAPSHOT, free)})")
         free += len(_SNAPSHOT)

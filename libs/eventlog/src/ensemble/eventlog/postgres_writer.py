@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ensemble.core.errors import EnsembleError, StorageUnavailableError
+from ensemble.eventlog import postgres_statements as statements
 from ensemble.eventlog.event_log import Append, StreamKey
 from ensemble.eventlog.postgres_commit import Commit, load_states
 from ensemble.eventlog.postgres_database import Connection, Database, lost
-from ensemble.eventlog.stream_state import Row, StreamState
+from ensemble.eventlog.segments import Kind
+from ensemble.eventlog.stream_state import StreamState, Written
 
 _GROUP_LIMIT: Final = 512
 """Batches in one commit at most, so that the first of them does not wait for ever."""
@@ -32,7 +34,7 @@ _BACK_OFF_S: Final = (0.02, 0.5)
 _TRY_AGAIN: Final = ("40001", "40P01")
 """Serialization failure and deadlock: nothing was written, and the next attempt may work."""
 
-Result = list[Row] | EnsembleError
+Result = Written | EnsembleError
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class _Queued:
     fence: int
     now: int
     since: float
-    done: "asyncio.Future[list[Row]]"
+    done: "asyncio.Future[Written]"
 
 
 class PostgresWriter:
@@ -62,7 +64,7 @@ class PostgresWriter:
         self,
         database: Database,
         *,
-        on_done: Callable[[Sequence[tuple[StreamKey, Row]]], None],
+        on_done: Callable[[Sequence[Written]], None],
         queue_limit: int,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -72,6 +74,7 @@ class PostgresWriter:
         self._slots = asyncio.Semaphore(queue_limit)
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._known: OrderedDict[StreamKey, StreamState] = OrderedDict()
+        self._codes: dict[Kind, int] = {}
         self._connection: Connection = None
         self._closing = False
         self._commits = 0
@@ -82,8 +85,8 @@ class PostgresWriter:
         """Commits so far."""
         return self._commits
 
-    async def submit(self, batch: Sequence[Append], fence: int) -> list[Row]:
-        """Return the rows of ``batch`` once they are durable; see ``EventLog.append``.
+    async def submit(self, batch: Sequence[Append], fence: int) -> Written:
+        """Return the events of ``batch`` once they are durable; see ``EventLog.append``.
 
         A caller that is cancelled leaves the batch in the queue: it may still be written.
         """
@@ -91,7 +94,7 @@ class PostgresWriter:
         if self._closing:
             self._slots.release()
             raise self._database.closed()
-        done: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait(_Queued(batch, fence, self._clock(), time.monotonic(), done))
         return await done
 
@@ -120,20 +123,13 @@ class PostgresWriter:
             self._deliver(group, results)
 
     def _deliver(self, group: list[_Queued], results: Sequence[Result]) -> None:
-        self._on_done(
-            [
-                (item.stream, row)
-                for queued, result in zip(group, results, strict=True)
-                if isinstance(result, list)
-                for item, row in zip(queued.batch, result, strict=True)
-            ]
-        )
+        self._on_done([result for result in results if isinstance(result, Written)])
         for queued, result in zip(group, results, strict=True):
             self._slots.release()
             self._queue.task_done()
             if queued.done.done():
                 continue
-            if isinstance(result, list):
+            if isinstance(result, Written):
                 queued.done.set_result(result)
             else:
                 queued.done.set_exception(result)
@@ -146,6 +142,7 @@ class PostgresWriter:
             except EnsembleError as exc:
                 return [exc for _ in group]
             try:
+                await self._learn(group)
                 results = await (self._locked(group) if lock else self._at_once(group))
             except _NotSentError:
                 continue
@@ -158,6 +155,19 @@ class PostgresWriter:
             # Somebody else changed a stream: from now on, look and write under its lock.
             lock = True
         return [self._contended() for _ in group]
+
+    async def _learn(self, group: list[_Queued]) -> None:
+        """Know the code of every type that is written."""
+        types = {
+            (item.type, item.schema_version) for queued in group for item in queued.batch
+        }.difference(self._codes)
+        if not types:
+            return
+        with _before_sending(self):
+            names, versions = zip(*sorted(types), strict=True)
+            await self._connection.execute(statements.MAKE_TYPES, names, versions)
+            rows = await self._connection.fetch(statements.KNOWN_TYPES)
+        self._codes = {(name, version): code for name, version, code in rows}
 
     async def _failed(self, group: list[_Queued], exc: Exception) -> list[Result]:
         self._known.clear()
@@ -181,9 +191,9 @@ class PostgresWriter:
             self._remember(found)
         known = {key: self._known[key] for key in wanted if key in self._known}
         commit, results = _plan(group, known)
-        if commit.makes_streams or any(not isinstance(result, list) for result in results):
+        if commit.makes_streams or any(not isinstance(result, Written) for result in results):
             return None
-        if not await commit.write(self._connection):
+        if not await commit.write(self._connection, self._codes):
             for stream in wanted:
                 self._known.pop(stream, None)
             return None
@@ -206,7 +216,8 @@ class PostgresWriter:
                 known = await load_states(connection, wanted, lock=True)
                 commit, results = _plan(group, known)
                 done = not commit.streams or (
-                    await commit.make_streams(connection) and await commit.write(connection)
+                    await commit.make_streams(connection)
+                    and await commit.write(connection, self._codes)
                 )
         except BaseException as exc:
             # A server that stands still would not answer to this either.
@@ -250,6 +261,7 @@ class PostgresWriter:
 
     def _drop(self) -> None:
         self._known.clear()
+        self._codes.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()

@@ -3,31 +3,46 @@
 Written for Postgres; ``for_sqlite`` turns its parameters into SQLite's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from ensemble.eventlog import chain
+from ensemble.eventlog import chain, segments
 from ensemble.eventlog.event_log import Event, Head, Snapshot, StreamKey
+from ensemble.eventlog.segments import Kind
 
 STREAM: Final = (
     "SELECT id, last_seq, chain, secret, base_seq, base FROM streams WHERE kind = $1 AND name = $2"
 )
 READ: Final = """
-SELECT s.secret, CASE WHEN e.seq = s.base_seq + 1 THEN s.base END,
-    e.seq, e.type, e.schema_version, e.created_at, e.payload, e.text, e.digest, e.link
-FROM streams s JOIN events e ON e.stream = s.id
-WHERE s.kind = $1 AND s.name = $2 AND e.seq >= $3 ORDER BY e.seq LIMIT $4
+WITH t AS MATERIALIZED (
+    SELECT id, secret, base_seq, base,
+        CASE WHEN base_seq > $3 THEN base_seq ELSE $3 END AS after
+    FROM streams WHERE kind = $1 AND name = $2
+), s AS MATERIALIZED (
+    SELECT t.*,
+        coalesce((SELECT max(e.seq) FROM segments e WHERE e.stream = t.id
+            AND e.seq <= t.after), 0) AS first,
+        coalesce((SELECT min(e.seq) FROM segments e WHERE e.stream = t.id
+            AND e.seq >= t.after + $4), t.after + $4) AS last
+    FROM t
+)
+SELECT s.secret, s.base_seq, s.base,
+    e.seq, e.types, e.created_at, e.payload, e.text, e.trail, e.digest, e.link
+FROM s JOIN segments e ON e.stream = s.id AND e.seq >= s.first AND e.seq <= s.last
+ORDER BY e.seq
 """
+"""The segments with $4 events after $3, and the segment before them."""
 CHAIN: Final = """
-SELECT seq, type, schema_version, created_at, payload, text, digest, link FROM events
+SELECT seq, types, created_at, payload, text, trail, digest, link FROM segments
 WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3
 """
+KINDS: Final = "SELECT id, name, version FROM types"
 SNAPSHOT: Final = """
 SELECT s.secret, p.seq, p.payload, p.digest FROM snapshots p JOIN streams s ON s.id = p.stream
 WHERE s.kind = $1 AND s.name = $2
 """
 CONTENT: Final = (
-    "SELECT position, seq, payload, text FROM events "
+    "SELECT position, seq, types, payload, text FROM segments "
     "WHERE stream = $1 AND seq > $2 AND digest IS NULL ORDER BY seq LIMIT $3"
 )
 _HEAD: Final = (
@@ -81,39 +96,66 @@ def head(row: Iterable[Any]) -> Head:
 
 
 class ChainBrokenError(Exception):
-    """The event at ``seq`` is not the one that was written."""
+    """The event at ``seq``, or one that was appended with it, is not the one that was written."""
 
     def __init__(self, seq: int) -> None:
         super().__init__(f"event {seq} is missing or was changed")
         self.seq = seq
 
 
-def events(stream: StreamKey, after: int, limit: int, rows: Iterable[Sequence[Any]]) -> list[Event]:
-    """Return what ``limit`` rows of ``READ`` say, without the event at ``after``.
+def kinds(rows: Iterable[Sequence[Any]]) -> dict[int, Kind]:
+    """Return what rows of ``KINDS`` say."""
+    return {code: (name, version) for code, name, version in rows}
 
-    Each is checked against the chain: damage that the store does not notice must not be taken
-    for what was said.
+
+def need(known: Mapping[int, Kind], rows: Iterable[Sequence[Any]]) -> bool:
+    """Whether rows of ``READ`` have types that are not known yet."""
+    return any(segments.unknown(row[4], known) for row in rows)
+
+
+def events(
+    stream: StreamKey,
+    after: int,
+    limit: int,
+    known: Mapping[int, Kind],
+    rows: Iterable[Sequence[Any]],
+) -> list[Event]:
+    """Return the ``limit`` events after ``after`` that rows of ``READ`` say.
+
+    Each segment is checked against the chain: damage that the store does not notice must not be
+    taken for what was said.
 
     Args:
-        rows: One more than ``limit`` where ``after`` is not 0, from the event at ``after`` on.
+        known: What the codes of event types mean.
 
     Raises:
         ChainBrokenError: An event was changed, or one is missing.
     """
     found: list[Event] = []
     check: chain.ChainCheck | None = None
-    for secret, base, seq, type_, version, at, payload, text, erased, link in rows:
-        if seq == after:
-            check = chain.ChainCheck(secret, link, seq)
-            continue
+    for secret, base_seq, base, *row in rows:
+        seq, types, at, payload, text, trail, erased, link = row
         if check is None:
+            if seq <= after:
+                check = chain.ChainCheck(known, secret, link, seq)
+                continue
             # The first event, or the first after those that a retention dropped.
-            begins = (base or chain.START, seq - 1) if base is not None else (chain.START, 0)
-            check = chain.ChainCheck(secret, *begins)
-        if not check.follows(seq, type_, version, at, payload, text, erased, link):
-            raise ChainBrokenError(check.next_seq)
-        found.append(Event(stream, seq, type_, payload, version, at, text, erased is not None))
-    return found[:limit]
+            check = chain.ChainCheck(known, secret, base or chain.START, base_seq)
+        first = check.next_seq
+        if not check.follows(*row):
+            raise ChainBrokenError(first)
+        of = segments.kinds_of(types, known)
+        try:
+            payloads = [b""] * len(of) if erased is not None else segments.unpack(payload, len(of))
+        except segments.NoSegmentError as exc:
+            raise ChainBrokenError(first) from exc
+        for place, ((name, version), each) in enumerate(zip(of, payloads, strict=True), first):
+            if place > after and len(found) < limit:
+                words = text if place + trail == seq else ""
+                found.append(
+                    Event(stream, place, name, each, version, at, words, erased is not None)
+                )
+    return found
 
 
 def snapshot(rows: Iterable[Sequence[Any]]) -> Snapshot | None:

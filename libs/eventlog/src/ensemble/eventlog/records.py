@@ -1,8 +1,9 @@
 """The rows of a log as records that mean the same in every store.
 
-A record is a table and its columns in the order of ``TABLES``. Records come stream by stream, in
-the order of their ids: the stream itself, its events by ``seq``, its snapshot, its executions.
-The instances follow, so that no fence is ever given a second time; restored, they are dead.
+A record is a table and its columns in the order of ``TABLES``. The types of events come first, then
+stream by stream, in the order of their ids: the stream itself, its segments by ``seq``, its
+snapshot, its executions. The instances follow, so that no fence is ever given a second time;
+restored, they are dead.
 """
 
 import hashlib
@@ -14,8 +15,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ensemble.eventlog import segments
 from ensemble.eventlog.chain import START, ChainCheck
 from ensemble.eventlog.event_log import StreamKey
+from ensemble.eventlog.segments import Kind
 
 Row = tuple[Any, ...]
 Record = tuple[str, Row]
@@ -52,6 +55,7 @@ class Table:
 
 
 TABLES: Final = {
+    "types": Table(("id", "name", "version"), ("id",)),
     "streams": Table(
         (
             "id", "kind", "name", "owner", "mark", "last_seq", "position", "created_at",
@@ -60,13 +64,13 @@ TABLES: Final = {
         ("id",),
         frozenset({"chain", "secret", "base"}),
     ),
-    "events": Table(
+    "segments": Table(
         (
-            "stream", "seq", "position", "type", "schema_version", "created_at", "payload",
-            "text", "digest", "link",
+            "stream", "seq", "position", "types", "created_at", "payload", "text", "trail",
+            "digest", "link",
         ),
         ("stream", "seq"),
-        frozenset({"payload", "digest", "link"}),
+        frozenset({"types", "payload", "digest", "link"}),
     ),
     "snapshots": Table(
         ("stream", "seq", "payload", "digest"), ("stream",), frozenset({"payload", "digest"})
@@ -87,7 +91,8 @@ TOTALS: Final = (
 """How many streams and events there are."""
 
 IS_EMPTY: Final = (
-    "SELECT NOT EXISTS (SELECT 1 FROM streams) AND NOT EXISTS (SELECT 1 FROM instances)"
+    "SELECT NOT EXISTS (SELECT 1 FROM streams) AND NOT EXISTS (SELECT 1 FROM instances) "
+    "AND NOT EXISTS (SELECT 1 FROM types)"
 )
 
 _BINARY: Final = {
@@ -95,7 +100,7 @@ _BINARY: Final = {
 }
 _FIRST_KEYS: Final[dict[str, tuple[int | str, ...]]] = {
     "executions": (0, 0, ""),
-    "events": (0, 0),
+    "segments": (0, 0),
 }
 
 
@@ -166,7 +171,9 @@ class _Pages:
 
 async def export(fetch: Fetch) -> AsyncGenerator[Batch, None]:
     """Yield every record of a store."""
-    parts = [_Pages(fetch, name) for name in ("events", "snapshots", "executions")]
+    async for types in _Pages(fetch, "types").all():
+        yield types
+    parts = [_Pages(fetch, name) for name in ("segments", "snapshots", "executions")]
     batch: Batch = []
     async for streams in _Pages(fetch, "streams").all():
         for stream in streams:
@@ -204,6 +211,7 @@ class Sums:
         self.streams = 0
         self.events = 0
         self.damaged: list[StreamKey] = []
+        self._kinds: dict[int, Kind] = {}
         self._stream: Row = ()
         self._check: ChainCheck | None = None
         self._sound = True
@@ -219,26 +227,30 @@ class Sums:
             line = encode((table, row))
             self._hash.update(line)
             yield line
-            if table == "streams":
-                self.end_stream()
-                self.streams += 1
-                self._stream, self._sound = row, True
-                *_, secret, base_seq, base = row
-                self._check = ChainCheck(secret, base or START, base_seq)
-            elif table == "instances":
-                self.end_stream()
-            elif self._check is None or row[0] != self._stream[0]:
-                raise DamagedRecordError
-            elif table == "events":
-                self.events += 1
-                _, seq, _, type_, version, at, payload, text, erased, link = row
-                try:
-                    follows = self._check.follows(
-                        seq, type_, version, at, payload, text, erased, link
-                    )
-                except (struct.error, TypeError, AttributeError) as exc:
-                    raise DamagedRecordError from exc
-                self._sound = self._sound and follows
+            try:
+                self._take(table, row)
+            except (struct.error, TypeError, AttributeError, ValueError) as exc:
+                raise DamagedRecordError from exc
+
+    def _take(self, table: str, row: Row) -> None:
+        if table == "types":
+            code, name, version = row
+            self._kinds[code] = (name, version)
+        elif table == "streams":
+            self.end_stream()
+            self.streams += 1
+            self._stream, self._sound = row, True
+            *_, secret, base_seq, base = row
+            self._check = ChainCheck(self._kinds, secret, base or START, base_seq)
+        elif table == "instances":
+            self.end_stream()
+        elif self._check is None or row[0] != self._stream[0]:
+            raise DamagedRecordError
+        elif table == "segments":
+            _, seq, _, types, at, payload, text, trail, erased, link = row
+            self.events += segments.count(types)
+            follows = self._check.follows(seq, types, at, payload, text, trail, erased, link)
+            self._sound = self._sound and follows
 
     def end_stream(self) -> None:
         """Look whether the chain of the stream that was under way ended as it should."""

@@ -1,16 +1,17 @@
 """What a transaction of a retention asks and writes, the same on both stores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ensemble.eventlog.chain import START, ChainCheck
+from ensemble.eventlog.segments import Kind
 from ensemble.eventlog.stored_event_log import DROP_PAGE, DroppedPage, OldStreams
 
 _OLD: Final = "kind = $1 AND mark = '' AND base_seq < last_seq AND updated_at < $2"
 
 LAST_ID: Final = "SELECT coalesce(max(id), 0) FROM streams"
-DELETE_EVENTS: Final = "DELETE FROM events WHERE stream = $1 AND seq <= $2"
+DELETE_SEGMENTS: Final = "DELETE FROM segments WHERE stream = $1 AND seq <= $2"
 MOVE_BASE: Final = "UPDATE streams SET base_seq = $2, base = $3 WHERE id = $1"
 FORGET: Final = (
     "DELETE FROM snapshots WHERE stream = $1",
@@ -43,12 +44,12 @@ def _condition(which: OldStreams) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The first events of a stream that is old.
+    """The first segments of a stream that is old.
 
     Attributes:
         id: Of the stream.
-        until: The last that may be dropped.
-        link: Its link.
+        until: The last event that may be dropped.
+        link: Of its segment.
         ends: It is the last of the stream.
         dropped: What to report.
     """
@@ -60,22 +61,23 @@ class Page:
     dropped: DroppedPage
 
 
-def page(stream: Sequence[Any], rows: Sequence[Sequence[Any]]) -> Page:
+def page(kinds: Mapping[int, Kind], stream: Sequence[Any], rows: Sequence[Sequence[Any]]) -> Page:
     """Check the chain of a page and return how much of it may be dropped: all or nothing.
 
     Args:
+        kinds: What the codes of event types mean.
         stream: Row of ``look``.
         rows: Rows of ``queries.CHAIN`` after the stream's ``base_seq``.
     """
     id_, last_seq, end, secret, base_seq, base = stream
-    check = ChainCheck(secret, base or START, base_seq)
+    check = ChainCheck(kinds, secret, base or START, base_seq)
     until, link = base_seq, base
+    sound = True
     for row in rows:
-        if not check.follows(*row):
+        if not (sound := check.follows(*row)):
             break
         until, link = row[0], row[-1]
-    count = until - base_seq
-    ends = until == last_seq and link == end and count == len(rows)
-    if (count == len(rows) == DROP_PAGE and until < last_seq) or ends:
-        return Page(id_, until, link, ends, DroppedPage(count, done=ends))
+    ends = sound and until == last_seq and link == end
+    if (sound and len(rows) == DROP_PAGE and until < last_seq) or ends:
+        return Page(id_, until, link, ends, DroppedPage(until - base_seq, done=ends))
     return Page(id_, base_seq, base, False, DroppedPage(damaged=True))

@@ -23,12 +23,14 @@ from ensemble.eventlog.event_log import (
 )
 from ensemble.eventlog.group_commit import GroupCommitWriter
 from ensemble.eventlog.records import TOTALS, Batch, Sums, export
+from ensemble.eventlog.segments import Kind
 from ensemble.eventlog.sqlite_file import SqliteFile, open_store, translate
 from ensemble.eventlog.sqlite_ownership import SqliteOwnership
 from ensemble.eventlog.sqlite_reader import SharedReader
 from ensemble.eventlog.sqlite_schema import MIGRATIONS
-from ensemble.eventlog.sqlite_writes import ERASE_PAGE, Appending, StreamWriter, Written
+from ensemble.eventlog.sqlite_writes import Appending, StreamWriter
 from ensemble.eventlog.stored_event_log import DroppedPage, OldStreams, StoredEventLog, WholeLog
+from ensemble.eventlog.stream_state import Written
 from ensemble.eventlog.upcasters import Upcasters
 
 T = TypeVar("T")
@@ -65,6 +67,7 @@ class SqliteEventLog(StoredEventLog):
             queue_limit=queue_limit,
         )
         self._reader = SharedReader(file.connect(read_only=True), f"{file.path.stem}-reader")
+        self._kinds: dict[int, Kind] = {}
         self._closed = False
         self.ownership = SqliteOwnership(self._writer, self._streams.forget, clock)
 
@@ -106,13 +109,11 @@ class SqliteEventLog(StoredEventLog):
         if not batch:
             return []
         written = await self._writer.share(Appending(tuple(batch), self._clock(), fence))
-        return [row[1] for row in written.rows]
+        return written.seqs
 
     def _publish(self, result: object) -> None:
         if isinstance(result, Written):
-            self._followers.publish(
-                (item.stream, row) for item, row in zip(result.batch, result.rows, strict=True)
-            )
+            self._followers.publish(result)
 
     async def _read(self, stream: StreamKey, after: int, limit: int) -> list[Event]:
         return await self._select(lambda c: self._read_in(c, stream, after, limit))
@@ -120,7 +121,7 @@ class SqliteEventLog(StoredEventLog):
     def _read_in(
         self, connection: sqlite3.Connection, stream: StreamKey, after: int, limit: int
     ) -> list[Event]:
-        return sqlite_reads.read(connection, stream, after, limit)
+        return sqlite_reads.read(connection, self._kinds, stream, after, limit)
 
     async def head(self, stream: StreamKey) -> Head | None:
         """See ``EventLog.head``."""
@@ -188,15 +189,15 @@ class SqliteEventLog(StoredEventLog):
     async def _erase(self, stream: StreamKey) -> int:
         total = after = 0
         while True:
-            erased = await self._writer.submit(
+            page = await self._writer.submit(
                 lambda connection, after=after: self._streams.erase(  # type: ignore[misc]
                     connection, stream, after
                 )
             )
-            total += len(erased)
-            if len(erased) < ERASE_PAGE:
+            total += page.events
+            after = page.last
+            if not after:
                 return total
-            after = erased[-1]
 
     async def _find_old(self, which: OldStreams, after: int) -> tuple[int, list[str]]:
         return await self._select(lambda c: sqlite_reads.find_old(c, which, after))

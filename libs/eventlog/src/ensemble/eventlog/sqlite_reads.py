@@ -6,6 +6,7 @@ from typing import Final
 from ensemble.eventlog import queries, retention
 from ensemble.eventlog.chain import START, ChainCheck
 from ensemble.eventlog.event_log import Audit, Event, Head, Snapshot, StreamKey
+from ensemble.eventlog.segments import Kind
 from ensemble.eventlog.stored_event_log import SCAN_WINDOW, OldStreams
 
 _READ: Final = queries.for_sqlite(queries.READ)
@@ -16,10 +17,22 @@ _CHAIN: Final = queries.for_sqlite(queries.CHAIN)
 _ALL: Final = -1
 
 
-def read(connection: sqlite3.Connection, stream: StreamKey, after: int, limit: int) -> list[Event]:
-    """See ``EventLog.read``; raises ``ChainBrokenError``."""
-    rows = connection.execute(_READ, (stream.kind, stream.name, after, limit + (after > 0)))
-    return queries.events(stream, after, limit, rows)
+def read(
+    connection: sqlite3.Connection,
+    kinds: dict[int, Kind],
+    stream: StreamKey,
+    after: int,
+    limit: int,
+) -> list[Event]:
+    """See ``EventLog.read``; raises ``ChainBrokenError``.
+
+    Args:
+        kinds: The types that are known; more are added to it.
+    """
+    rows = connection.execute(_READ, (stream.kind, stream.name, after, limit)).fetchall()
+    if queries.need(kinds, rows):
+        kinds.update(queries.kinds(connection.execute(queries.KINDS)))
+    return queries.events(stream, after, limit, kinds, rows)
 
 
 def head(connection: sqlite3.Connection, stream: StreamKey) -> Head | None:
@@ -54,9 +67,10 @@ def audit(connection: sqlite3.Connection, stream: StreamKey) -> Audit:
         if not row:
             return Audit(0, 0, 0, START)
         id_, last_seq, end, secret, base_seq, base = row
-        check = ChainCheck(secret, base or START, base_seq)
-        for event in connection.execute(_CHAIN, (id_, base_seq, _ALL)):
-            if not check.follows(*event):
+        kinds = queries.kinds(connection.execute(queries.KINDS))
+        check = ChainCheck(kinds, secret, base or START, base_seq)
+        for segment in connection.execute(_CHAIN, (id_, base_seq, _ALL)):
+            if not check.follows(*segment):
                 break
         return check.audit(last_seq, end)
     finally:

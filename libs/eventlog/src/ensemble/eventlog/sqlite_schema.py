@@ -4,6 +4,7 @@ import sqlite3
 from typing import Final
 
 from ensemble.eventlog import chain
+from ensemble.eventlog.segments import codes_of
 from ensemble.eventlog.sqlite_file import Migration, run_script
 from ensemble.eventlog.views import DROP_VIEWS, views
 
@@ -104,7 +105,7 @@ def _chain_up(connection: sqlite3.Connection, stream: int) -> None:
         links = []
         for position, seq, kind, version, created_at, payload in rows:
             content = chain.digest(secret, seq, payload, "")
-            last = chain.link(last, seq, kind, version, created_at, content)
+            last = chain.link(last, seq, ((kind, version),), created_at, 0, content)
             links.append((last, position))
         connection.executemany("UPDATE events SET link = ? WHERE position = ?", links)
         if len(rows) < _PAGE:
@@ -121,6 +122,45 @@ ALTER TABLE streams ADD COLUMN base BLOB NOT NULL DEFAULT x''
 """
 
 
+# A row has all that an append wrote to a stream: see ``ensemble.eventlog.segments``. `seq` is of
+# its last event, `trail` counts the events after the one that has the text. Each event that is
+# there becomes a segment of its own, with the link that it has.
+_V4: Final = """
+CREATE TABLE types (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    UNIQUE (name, version)
+) STRICT;
+INSERT INTO types (name, version) SELECT type, schema_version FROM events
+    GROUP BY type, schema_version ORDER BY min(position);
+CREATE TABLE segments (
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    types BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    text TEXT NOT NULL,
+    trail INTEGER NOT NULL,
+    link BLOB NOT NULL,
+    digest BLOB
+) STRICT;
+INSERT INTO segments
+    SELECT e.position, e.stream, e.seq, code(t.id), e.created_at, e.payload, e.text, 0, e.link,
+        e.digest
+    FROM events e JOIN types t ON t.name = e.type AND t.version = e.schema_version
+    ORDER BY e.position;
+DROP TABLE events;
+CREATE UNIQUE INDEX segments_by_stream ON segments (stream, seq)
+"""
+
+
+def _to_v4(connection: sqlite3.Connection) -> None:
+    connection.create_function("code", 1, lambda id_: codes_of([id_]), deterministic=True)
+    run_script(connection, f"{DROP_VIEWS}{_V4};{_VIEWS}")
+
+
 def _time(nanos: str) -> str:
     """ISO 8601 in UTC."""
     return f"strftime('%Y-%m-%dT%H:%M:%fZ', {nanos} / 1e9, 'unixepoch')"
@@ -128,6 +168,6 @@ def _time(nanos: str) -> str:
 
 _VIEWS: Final = views(_time, "json_array")
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_V1, _to_v2, f"{DROP_VIEWS}{_V3};{_VIEWS}")
+MIGRATIONS: Final[tuple[Migration, ...]] = (_V1, _to_v2, f"{DROP_VIEWS}{_V3}", _to_v4)
 """What makes each version out of the one before; a new file runs them all. The last one makes
 the views."""

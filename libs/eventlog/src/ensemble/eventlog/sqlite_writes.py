@@ -7,42 +7,53 @@ from dataclasses import dataclass
 from itertools import chain as joined
 from typing import Any, Final, TypeVar, cast
 
-from ensemble.eventlog import chain, loading, queries, retention
+from ensemble.eventlog import chain, loading, queries, retention, segments
 from ensemble.eventlog.event_log import Append, Execution, StreamKey
 from ensemble.eventlog.records import IS_EMPTY, Batch, Sums, digest_of
+from ensemble.eventlog.segments import Kind
 from ensemble.eventlog.stored_event_log import DROP_PAGE, DroppedPage, OldStreams
-from ensemble.eventlog.stream_state import Row, StreamState
+from ensemble.eventlog.stream_state import Place, Segment, StreamState, Written
 
 T = TypeVar("T")
+
+_Row = tuple[object, ...]
 
 _KNOWN_STREAMS: Final = 4096
 """Streams whose state the writer remembers, so that an append reads nothing."""
 
-ERASE_PAGE: Final = 1000
-"""Events that are erased in one transaction, so that appends need not wait for long."""
+_KNOWN_TYPES: Final = 1024
+"""Combinations of types whose codes the writer remembers."""
+
+ERASE_PAGE: Final = 500
+"""Segments that are erased in one transaction, so that appends need not wait for long."""
 
 _CONTENT: Final = queries.for_sqlite(queries.CONTENT)
 _CHAIN: Final = queries.for_sqlite(queries.CHAIN)
-_DELETE_EVENTS: Final = queries.for_sqlite(retention.DELETE_EVENTS)
+_DELETE_SEGMENTS: Final = queries.for_sqlite(retention.DELETE_SEGMENTS)
 _MOVE_BASE: Final = queries.for_sqlite(retention.MOVE_BASE)
 
 
-_INSERT_EVENT: Final = (
-    "INSERT INTO events (stream, seq, type, schema_version, created_at, payload, text, link) "
+_INSERT_SEGMENT: Final = (
+    "INSERT INTO segments (stream, seq, types, created_at, payload, text, trail, link) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 _ROWS: Final = 8
-"""Events in one statement, where there are as many: a third cheaper than one by one."""
+"""Segments in one statement, where there are as many: a third cheaper than one by one."""
 
-_INSERT_ROWS: Final = f"{_INSERT_EVENT}{', (?, ?, ?, ?, ?, ?, ?, ?)' * (_ROWS - 1)}"
+_INSERT_ROWS: Final = f"{_INSERT_SEGMENT}{', (?, ?, ?, ?, ?, ?, ?, ?)' * (_ROWS - 1)}"
 
-# The events were the last that was inserted, and nobody else inserts any: the rows of one
+# The segments were the last that was inserted, and nobody else inserts any: the rows of one
 # transaction have positions without gaps, which end at this one.
 _MOVE_STREAM: Final = (
     "UPDATE streams SET last_seq = ?, position = last_insert_rowid() - ?, updated_at = ?, "
     "chain = ?, secret = ?, mark = coalesce(?, mark) WHERE id = ?"
 )
+
+_MAKE_TYPE: Final = (
+    "INSERT INTO types (name, version) VALUES (?, ?) ON CONFLICT (name, version) DO NOTHING"
+)
+_FIND_TYPE: Final = "SELECT id FROM types WHERE name = ? AND version = ?"
 
 _PUT_SNAPSHOT: Final = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)"
 
@@ -65,19 +76,19 @@ class Appending:
     fence: int
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The events that one append made, in order."""
-
-    batch: Sequence[Append]
-    rows: list[Row]
-
-
 @dataclass(slots=True)
 class _State(StreamState):
     mark: str | None = None
     place: int = 0
-    """Of its last event among those that are written with it, from 1."""
+    """Of its last segment among those that are written with it, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedPage:
+    """What one transaction erased: how many events, and the last of them if there may be more."""
+
+    events: int = 0
+    last: int = 0
 
 
 class StreamWriter:
@@ -85,6 +96,8 @@ class StreamWriter:
 
     def __init__(self) -> None:
         self._known: OrderedDict[StreamKey, _State] = OrderedDict()
+        self._codes: dict[Kind, int] = {}
+        self._types: dict[tuple[Kind, ...], bytearray] = {}
 
     def forget(self, stream: StreamKey) -> None:
         """Read the state of ``stream`` again when it is next needed."""
@@ -93,6 +106,8 @@ class StreamWriter:
     def forget_all(self) -> None:
         """Read every state again: something was undone."""
         self._known.clear()
+        self._codes.clear()
+        self._types.clear()
 
     def append(self, connection: sqlite3.Connection, batches: Sequence[Appending]) -> list[Written]:
         """Write ``batches``, each as ``EventLog.append``; one that is refused refuses all.
@@ -100,19 +115,23 @@ class StreamWriter:
         Whoever catches what this raises undoes the transaction and calls ``forget_all``.
         """
         touched: dict[StreamKey, _State] = {}
-        rows: list[Row] = []
+        rows: list[_Row] = []
         executions: list[tuple[object, ...]] = []
         snapshots: dict[int, tuple[object, ...]] = {}
         written: list[Written] = []
         for each in batches:
-            now, fence, begin, key = each.now, each.fence, len(rows), None
+            now, fence, key = each.now, each.fence, None
+            growing: dict[StreamKey, _State] = {}
+            places: list[Place] = []
             for item in each.batch:
                 if item.stream is not key:
                     key = item.stream
                     state = touched.get(key) or self._state(connection, item, now, fence)
                     touched[key] = state
-                rows.append(state.take(item, now, fence))
-                state.place = len(rows)
+                    # The last to grow has the last position.
+                    growing.pop(key, None)
+                    growing[key] = state
+                places.append(state.take(item, now, fence))
                 if item.mark is not None:
                     state.mark = item.mark
                 if item.execution is not None:
@@ -120,12 +139,15 @@ class StreamWriter:
                 if item.snapshot is not None:
                     sealed = state.seal(item.snapshot)
                     snapshots[state.id] = (state.id, state.last_seq, item.snapshot, sealed)
-            written.append(Written(each.batch, rows[begin:]))
+            for state in growing.values():
+                rows += [self._row(connection, state.id, made) for made in state.segments()]
+                state.place = len(rows)
+            written.append(Written(each.batch, places))
         cursor = connection.cursor()
         whole = len(rows) - len(rows) % _ROWS
         if whole:
             cursor.executemany(_INSERT_ROWS, _in_rows(rows[:whole]))
-        cursor.executemany(_INSERT_EVENT, _bound(rows[whole:]))
+        cursor.executemany(_INSERT_SEGMENT, rows[whole:])
         cursor.executemany(_MOVE_STREAM, [_moved(it, len(rows)) for it in touched.values()])
         if executions:
             cursor.executemany(_PUT_EXECUTION, executions)
@@ -133,6 +155,26 @@ class StreamWriter:
             cursor.executemany(_PUT_SNAPSHOT, snapshots.values())
         self._remember(touched)
         return written
+
+    def _row(self, connection: sqlite3.Connection, stream: int, made: Segment) -> _Row:
+        """Bytes as ``bytearray``: the driver looks for an adapter of every ``bytes``, which
+        takes longer than the copy."""
+        types = self._types.get(made.kinds) or self._coded(connection, made.kinds)
+        return (
+            stream, made.seq, types, made.created_at, bytearray(made.payload), made.text,
+            made.trail, bytearray(made.link),
+        )  # fmt: skip
+
+    def _coded(self, connection: sqlite3.Connection, kinds: tuple[Kind, ...]) -> bytearray:
+        for kind in kinds:
+            if kind not in self._codes:
+                connection.execute(_MAKE_TYPE, kind)
+                (self._codes[kind],) = connection.execute(_FIND_TYPE, kind).fetchone()
+        if len(self._types) >= _KNOWN_TYPES:
+            self._types.clear()
+        types = bytearray(segments.codes_of(self._codes[kind] for kind in kinds))
+        self._types[kinds] = types
+        return types
 
     def _remember(self, states: dict[StreamKey, _State]) -> None:
         for key, state in states.items():
@@ -158,9 +200,9 @@ class StreamWriter:
             state.id = make_stream(connection, key, item.owner, state.fence, now)
         return state
 
-    def erase(self, connection: sqlite3.Connection, stream: StreamKey, after: int) -> list[int]:
-        """Erase the content of up to ``ERASE_PAGE`` events of a stream with ``seq`` > ``after``
-        and return their ``seq``.
+    def erase(self, connection: sqlite3.Connection, stream: StreamKey, after: int) -> ErasedPage:
+        """Erase the content of up to ``ERASE_PAGE`` segments of a stream with ``seq`` >
+        ``after``.
 
         Fewer than a page are the last: with them go secret, owner and snapshot.
         """
@@ -169,18 +211,19 @@ class StreamWriter:
             "SELECT id, secret FROM streams WHERE kind = ? AND name = ?", (stream.kind, stream.name)
         ).fetchone()
         if not row:
-            return []
+            return ErasedPage()
         id_, secret = row
         salt = chain.Salt(secret)
         rows = connection.execute(_CONTENT, (id_, after, ERASE_PAGE)).fetchall()
         connection.executemany(
-            "UPDATE events SET digest = ?, payload = x'', text = '' WHERE position = ?",
-            [(salt.digest(seq, payload, text), position) for position, seq, payload, text in rows],
+            "UPDATE segments SET digest = ?, payload = x'', text = '' WHERE position = ?",
+            [(salt.digest(seq, *content), position) for position, seq, _, *content in rows],
         )
         if len(rows) < ERASE_PAGE:
             connection.execute("UPDATE streams SET owner = '', secret = x'' WHERE id = ?", (id_,))
             connection.execute("DELETE FROM snapshots WHERE stream = ?", (id_,))
-        return [seq for _, seq, _, _ in rows]
+        events = sum(segments.count(types) for _, _, types, *_ in rows)
+        return ErasedPage(events, rows[-1][1] if len(rows) == ERASE_PAGE else 0)
 
     def drop_page(
         self, connection: sqlite3.Connection, stream: StreamKey, which: OldStreams
@@ -192,10 +235,11 @@ class StreamWriter:
         ).fetchone()
         if not row:
             return DroppedPage()
-        page = retention.page(row, execute(_CHAIN, (row[0], row[4], DROP_PAGE)).fetchall())
+        rows = execute(_CHAIN, (row[0], row[4], DROP_PAGE)).fetchall()
+        page = retention.page(queries.kinds(execute(queries.KINDS)), row, rows)
         if page.dropped.events:
             self.forget(stream)
-            execute(_DELETE_EVENTS, (page.id, page.until))
+            execute(_DELETE_SEGMENTS, (page.id, page.until))
             execute(_MOVE_BASE, (page.id, page.until, page.link))
         if page.ends:
             for statement in retention.FORGET:
@@ -247,22 +291,14 @@ def _at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it waits for something")
 
 
-def _bound(rows: list[Row]) -> Iterator[tuple[object, ...]]:
-    """Bytes as ``bytearray``: the driver looks for an adapter of every ``bytes``, which takes
-    longer than the copy."""
-    for id_, seq, type_, version, at, payload, text, link in rows:
-        yield id_, seq, type_, version, at, bytearray(payload), text, bytearray(link)
-
-
-def _in_rows(rows: list[Row]) -> Iterator[tuple[object, ...]]:
-    bound = _bound(rows)
-    for some in zip(*[bound] * _ROWS, strict=True):
+def _in_rows(rows: list[_Row]) -> Iterator[tuple[object, ...]]:
+    for some in zip(*[iter(rows)] * _ROWS, strict=True):
         yield tuple(joined.from_iterable(some))
 
 
-def _moved(state: _State, events: int) -> tuple[object, ...]:
+def _moved(state: _State, written: int) -> tuple[object, ...]:
     return (
-        state.last_seq, events - state.place, state.updated_at, state.chain, state.secret,
+        state.last_seq, written - state.place, state.updated_at, state.chain, state.secret,
         state.mark, state.id,
     )  # fmt: skip
 

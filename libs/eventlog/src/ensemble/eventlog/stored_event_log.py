@@ -12,7 +12,7 @@ from ensemble.eventlog.records import Batch, Sums
 from ensemble.eventlog.upcasters import Upcasters
 
 DROP_PAGE: Final = 500
-"""Events that are dropped in one transaction, so that appends need not wait for long."""
+"""Segments that are dropped in one transaction, so that appends need not wait for long."""
 
 SCAN_WINDOW: Final = 10_000
 """Streams that are looked at in one query for old ones."""
@@ -113,7 +113,7 @@ class StoredEventLog(EventLog):
         """Drop the events of streams of ``kind`` whose last event is older than ``before``.
 
         Streams that carry a mark are still worked on and stay. Each transaction takes away
-        ``DROP_PAGE`` events at most, oldest first, and those that append go in between; what
+        ``DROP_PAGE`` segments at most, oldest first, and those that append go in between; what
         was cut off half way is completed by dropping again.
 
         What remains of a stream is proof that there was one: its kind, name and times, how many
@@ -177,4 +177,4 @@ class StoredEventLog(EventLog):
 
     @abc.abstractmethod
     async def _drop_page(self, stream: StreamKey, which: OldStreams) -> DroppedPage:
-        """Drop the first ``DROP_PAGE`` events of a stream, if it is still old."""
+        """Drop the first ``DROP_PAGE`` segments of a stream, if it is still old."""

@@ -66,13 +66,14 @@ FROM executions e JOIN streams s ON s.id = e.stream;
 CREATE VIEW token_stream AS
 SELECT
     x.id AS execution_id,
-    e.seq,
+    e.seq - e.trail AS seq,
     e.text AS token,
     {time("e.created_at")} AS timestamp,
     CASE WHEN s.owner = '' THEN {array}() ELSE {array}(s.owner) END AS sent_to
 FROM executions x
 JOIN streams s ON s.id = x.stream
-JOIN events e ON e.stream = x.stream AND e.seq >= x.seq_from
-    AND (x.ended_at IS NULL OR e.seq <= x.seq_to)
+JOIN segments e ON e.stream = x.stream AND e.seq >= x.seq_from
+    AND e.seq - e.trail >= x.seq_from
+    AND (x.ended_at IS NULL OR e.seq - e.trail <= x.seq_to)
 WHERE e.text <> ''
 """  # noqa: S608 - made of constants
