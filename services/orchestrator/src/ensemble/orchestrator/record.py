@@ -8,19 +8,16 @@ from typing import Final
 import msgspec
 
 from ensemble.core.errors import EnsembleError
-from ensemble.eventlog import Append, EventLog, StreamKey
+from ensemble.eventlog import Append, EventLog
 from ensemble.orchestrator.conversation import Conversation
 from ensemble.orchestrator.stored import (
-    STATE_VERSION,
-    Reader,
-    State,
     Work,
     encode,
     place,
     session_key,
     stamp,
 )
-from ensemble.v1 import orchestrator_service_pb2, session_events_pb2
+from ensemble.v1 import session_events_pb2
 
 OPEN: Final = "open"
 """Mark of a session in which an answer has begun and not ended."""
@@ -34,46 +31,6 @@ _PENDING_LIMIT: Final = 64
 
 _SNAPSHOT_TURNS: Final = 16
 """Answers after which the state is noted, so that a session need not be read from its start."""
-
-
-async def load(log: EventLog, session_id: str, limit: int) -> Conversation | None:
-    """Return the conversation as the log tells it; None if there is no such session.
-
-    Args:
-        log: Where it is.
-        session_id: Which session.
-        limit: Turns and answers that are kept.
-    """
-    conversation = Conversation(session_id, limit)
-    key = session_key(session_id)
-    for first in await log.read(key, limit=1):
-        made = orchestrator_service_pb2.OpenSessionRequest.FromString(first.payload)
-        conversation.create(first.seq, made)
-        conversation.session.create_time.FromNanoseconds(first.created_at)
-        conversation.session.update_time.CopyFrom(conversation.session.create_time)
-        break
-    else:
-        return None
-    state, noted_at = await _noted(log, key)
-    async for event in Reader(log, session_id).all(max(state.history_from - 1, 1) if state else 1):
-        if state is not None and event.sequence > noted_at:
-            conversation.restore(state)
-            state = None
-        conversation.apply(event)
-    if state is not None:
-        conversation.restore(state)
-    return conversation
-
-
-async def _noted(log: EventLog, key: StreamKey) -> tuple[State | None, int]:
-    snapshot = await log.snapshot(key)
-    if snapshot is None:
-        return None, 0
-    try:
-        state = msgspec.msgpack.decode(snapshot.payload, type=State)
-    except msgspec.DecodeError:
-        return None, 0
-    return (state, snapshot.seq) if state.version == STATE_VERSION else (None, 0)
 
 
 @dataclass(slots=True)

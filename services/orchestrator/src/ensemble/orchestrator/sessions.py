@@ -1,12 +1,11 @@
 """All sessions of this process: made, found, folded from the log, forgotten."""
 
 import asyncio
-import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Container, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -16,28 +15,21 @@ from ensemble.core.errors import (
     InvalidArgumentError,
     SessionNotFoundError,
     UnexpectedMessageError,
-    UnsupportedAudioFormatError,
 )
 from ensemble.core.ids import new_id
-from ensemble.eventlog import Append, EventLog, Head, StreamKey
-from ensemble.orchestrator.conversation import Conversation
-from ensemble.orchestrator.input_audio import check_formats
+from ensemble.eventlog import Append, EventLog, Head
 from ensemble.orchestrator.inputs import accepted_key
 from ensemble.orchestrator.live import Live
+from ensemble.orchestrator.loader import Found, Loader
+from ensemble.orchestrator.loading import load
 from ensemble.orchestrator.membership import Membership
-from ensemble.orchestrator.record import OPEN, load
+from ensemble.orchestrator.opening import checked, request_key
 from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.stored import CREATED, session_key
 from ensemble.orchestrator.takeover import Takeover
-from ensemble.orchestrator.taking_up import take_up
-from ensemble.v1 import (
-    common_pb2,
-    orchestrator_service_pb2,
-    session_events_pb2,
-    session_pb2,
-)
+from ensemble.v1 import orchestrator_service_pb2, session_pb2
 
 _LOG = structlog.get_logger()
 
@@ -75,13 +67,13 @@ class Sessions:
     ) -> None:
         self._log = log
         self._membership = membership
-        self._peers = peers
         self._settings = settings
         self._live: OrderedDict[str, Live] = OrderedDict()
-        self._loading: dict[str, asyncio.Task[Live]] = {}
+        self._loading: dict[str, asyncio.Task[Found]] = {}
         self._barred: set[str] = set()
         self._retiring: set[asyncio.Task[None]] = set()
-        self._takeover = Takeover(membership, self._loaded)
+        self._loader = Loader(log, membership, peers, settings, self._on_broken)
+        self._takeover = Takeover(membership, self._loaded, self._take_up)
 
     @property
     def live(self) -> Collection[Live]:
@@ -118,11 +110,14 @@ class Sessions:
         """
         session_id = new_id("ses")
         made = orchestrator_service_pb2.OpenSessionRequest(
-            config=self._checked(config), history=history, request_id=request_id
+            config=checked(config, self._settings.output_sample_rate),
+            history=history,
+            request_id=request_id,
         )
+        key = session_key(session_id)
         batch = [
             Append(
-                session_key(session_id),
+                key,
                 CREATED,
                 made.SerializeToString(),
                 expected_seq=0,
@@ -130,7 +125,7 @@ class Sessions:
                 own=True,
             )
         ]
-        request = _request_key(owner, request_id)
+        request = request_key(str(owner), request_id)
         if request_id:
             batch.append(Append(request, "made", session_id.encode(), expected_seq=0))
         try:
@@ -138,7 +133,13 @@ class Sessions:
         except ConflictError:
             (first,) = await self._log.read(request, limit=1)
             return await self.get(owner, first.payload.decode()), False
-        return await self.get(owner, session_id), True
+        head = await self._log.head(key)  # it alone knows when that was
+        if head is None or head.fence != self._membership.fence:
+            # This process was taken for dead meanwhile, and is another instance now.
+            return await self.get(owner, session_id), True
+        self._live[session_id] = live = self._loader.made(head, made)
+        await self._make_room([session_id])
+        return live, True
 
     async def get(self, owner: Owner, session_id: str) -> Live:
         """Return a session.
@@ -202,9 +203,10 @@ class Sessions:
         live = self._live.get(head.stream.name)
         if live is not None:
             return live.session.conversation.session
-        conversation = await load(self._log, head.stream.name, self._settings.history_messages)
-        assert conversation is not None
-        return conversation.session
+        limit = self._settings.history_messages
+        (loaded,) = await load(self._log, [head.stream.name], limit)
+        assert loaded is not None
+        return loaded.conversation.session
 
     async def find(
         self, owner: Owner, page_size: int, page_token: str
@@ -251,10 +253,11 @@ class Sessions:
     async def close(self) -> None:
         """End all sessions in this process."""
         await self._takeover.close()
-        for task in (*self._retiring, *self._loading.values()):
+        ending = {*self._retiring, *self._loading.values()}
+        for task in ending:
             task.cancel()
-        if self._retiring:
-            await asyncio.wait(self._retiring)
+        if ending:
+            await asyncio.wait(ending)
         await asyncio.gather(*(live.close() for live in self._live.values()))
         self._live.clear()
 
@@ -263,46 +266,47 @@ class Sessions:
             return live
         loading = self._loading.get(session_id)
         if loading is None:
-            loading = asyncio.create_task(self._load(session_id))
-            self._loading[session_id] = loading
-            loading.add_done_callback(lambda _: self._loading.pop(session_id, None))
-        return await asyncio.shield(loading)
+            loading = self._bring([session_id], self._loader.load(session_id))
+        found = (await asyncio.shield(loading))[session_id]
+        if isinstance(found, EnsembleError):
+            raise found
+        return found
 
-    async def _load(self, session_id: str) -> Live:
-        key = session_key(session_id)
-        head = await self._log.head(key)
-        if head is None:
-            raise SessionNotFoundError(metadata={"sessionId": session_id})
-        fence = self._membership.fence
-        if head.fence != fence:
-            await self._membership.hold([key])
-            head = await self._log.head(key)
-        conversation = await load(self._log, session_id, self._settings.history_messages)
-        if head is None or conversation is None:
-            raise SessionNotFoundError(metadata={"sessionId": session_id})
-        if conversation.config.HasField("input_audio"):
-            await self._membership.hold([accepted_key(session_id)])
-            await self._load_accepted(conversation)
-        session = Session(
-            conversation,
-            head.owner,
-            self._log,
-            self._peers,
-            self._settings,
-            fence=fence,
-            on_broken=self._on_broken,
-        )
-        live = Live(session)
-        if head.mark == OPEN:
-            live.await_client()
-            try:
-                await take_up(session)
-            except BaseException:
-                await live.close()
-                raise
-        self._live[session_id] = live
-        await self._make_room(session_id)
-        return live
+    async def _take_up(self, session_ids: Sequence[str]) -> dict[str, EnsembleError]:
+        """Bring sessions that are held into memory; returns why, for those that could not be."""
+        failed: dict[str, EnsembleError] = {}
+        absent: list[str] = []
+        for each in session_ids:
+            if each in self._loading:
+                try:
+                    await self._loaded(each)
+                except EnsembleError as exc:
+                    failed[each] = exc
+            elif each not in self._live:
+                absent.append(each)
+        if absent:
+            found = await asyncio.shield(self._bring(absent, self._loader.load_held(absent)))
+            failed |= {key: why for key, why in found.items() if isinstance(why, EnsembleError)}
+        return failed
+
+    def _bring(
+        self, session_ids: Sequence[str], work: Coroutine[Any, Any, Found]
+    ) -> asyncio.Task[Found]:
+        bringing = asyncio.create_task(self._keep(work), name="load")
+        self._loading.update(dict.fromkeys(session_ids, bringing))
+
+        def brought(_: object) -> None:
+            for each in session_ids:
+                del self._loading[each]
+
+        bringing.add_done_callback(brought)
+        return bringing
+
+    async def _keep(self, work: Coroutine[Any, Any, Found]) -> Found:
+        found = await work
+        self._live.update((key, live) for key, live in found.items() if isinstance(live, Live))
+        await self._make_room(found)
+        return found
 
     def _on_broken(self, session: Session, error: EnsembleError) -> None:
         """Forget what is in memory: what the log says of the session counts."""
@@ -315,38 +319,10 @@ class Sessions:
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
 
-    async def _load_accepted(self, conversation: Conversation) -> None:
-        key = accepted_key(conversation.session.session_id)
-        head = await self._log.head(key)
-        if head is not None:
-            (last,) = await self._log.read(key, head.last_seq - 1)
-            noted = session_events_pb2.InputAccepted.FromString(last.payload)
-            accepted = conversation.accepted
-            accepted.samples = max(accepted.samples, noted.samples)
-
-    async def _make_room(self, wanted: str) -> None:
+    async def _make_room(self, wanted: Container[str]) -> None:
         spare = len(self._live) - self._settings.sessions_in_memory
         if spare <= 0:
             return
-        idle = [key for key, live in self._live.items() if live.is_idle and key != wanted]
+        idle = [key for key, live in self._live.items() if live.is_idle and key not in wanted]
         for key in idle[:spare]:
             await self._live.pop(key).close()
-
-    def _checked(self, config: session_pb2.SessionConfig) -> session_pb2.SessionConfig:
-        checked = session_pb2.SessionConfig()
-        checked.CopyFrom(config)
-        if checked.HasField("input_audio"):
-            check_formats(checked.input_audio)
-        if checked.HasField("output_audio"):
-            audio = checked.output_audio
-            if audio.encoding == common_pb2.AUDIO_ENCODING_WAV or audio.channel_count > 1:
-                raise UnsupportedAudioFormatError("Speech comes as mono PCM_S16LE.")
-            audio.encoding = common_pb2.AUDIO_ENCODING_PCM_S16LE
-            audio.channel_count = 1
-            audio.sample_rate_hertz = audio.sample_rate_hertz or self._settings.output_sample_rate
-        return checked
-
-
-def _request_key(owner: Owner, request_id: str) -> StreamKey:
-    digest = hashlib.sha256(f"{owner}\0{request_id}".encode()).hexdigest()
-    return StreamKey("request", digest)

@@ -1,7 +1,7 @@
 """Goes on with conversations that nobody else goes on with."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -13,7 +13,8 @@ from ensemble.orchestrator.record import OPEN
 _LOG = structlog.get_logger()
 
 _AT_ONCE: Final = 64
-"""Conversations taken up side by side."""
+"""Conversations that are read together and taken up in one go: few enough for heartbeats and
+clients to have their turn in between."""
 
 
 class Takeover:
@@ -22,12 +23,20 @@ class Takeover:
 
     Args:
         membership: In whose name it is taken up.
-        load: Brings a session into memory, and goes on with what is under way in it.
+        load: Becomes the holder of a session, brings it into memory, and goes on with what is
+            under way in it.
+        load_held: Does so for sessions that are held; returns why it could not, by session.
     """
 
-    def __init__(self, membership: Membership, load: Callable[[str], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        membership: Membership,
+        load: Callable[[str], Awaitable[object]],
+        load_held: Callable[[Sequence[str]], Awaitable[Mapping[str, EnsembleError]]],
+    ) -> None:
         self._membership = membership
         self._load = load
+        self._load_held = load_held
         self._broken: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -71,19 +80,22 @@ class Takeover:
                 await self._load(session_id)
             except (SessionMovedError, SessionNotFoundError):
                 _LOG.debug("session_elsewhere", session_id=session_id)
+            except EnsembleError as exc:
+                if exc.retryable:
+                    raise  # nor would another one be written
+                self._failed(session_id, exc)
             self._broken.discard(session_id)
 
     async def _take_orphans(self) -> int:
         taken = await self._membership.take_orphans("session", OPEN, _AT_ONCE)
-        found = await asyncio.gather(
-            *(self._load(key.name) for key in taken), return_exceptions=True
-        )
-        for key, result in zip(taken, found, strict=True):
-            if isinstance(result, EnsembleError):
-                self.add(key.name)
-                _LOG.warning("take_up_failed", session_id=key.name, reason=result.reason)
-            elif isinstance(result, BaseException):
-                raise result
+        failed = await self._load_held([key.name for key in taken])
+        for session_id, error in failed.items():
+            self._failed(session_id, error)
+            if error.retryable:
+                self.add(session_id)
         if taken:
             _LOG.info("answers_taken_up", count=len(taken))
         return len(taken)
+
+    def _failed(self, session_id: str, error: EnsembleError) -> None:
+        _LOG.warning("take_up_failed", session_id=session_id, reason=error.reason)
