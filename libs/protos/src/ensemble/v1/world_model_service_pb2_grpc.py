@@ -80,8 +80,9 @@ class WorldModelServiceServicer:
 
         State machine. With `resume_from_sequence` every change after it is replayed, then the
         stream follows live; without it, only what comes from now on. Changes come in order of
-        `sequence`, each once; a `heartbeat` comes when nothing else did. The stream ends when
-        the caller cancels or the service drains.
+        `sequence`, each once; a `heartbeat` comes when nothing else did. What was removed long
+        ago is forgotten, and not replayed any more. The stream ends when the caller cancels or
+        the service drains.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,8 +42,9 @@ class WorldModelServiceStub:
 
     State machine. With `resume_from_sequence` every change after it is replayed, then the
     stream follows live; without it, only what comes from now on. Changes come in order of
-    `sequence`, each once; a `heartbeat` comes when nothing else did. The stream ends when
-    the caller cancels or the service drains.
+    `sequence`, each once; a `heartbeat` comes when nothing else did. What was removed long
+    ago is forgotten, and not replayed any more. The stream ends when the caller cancels or
+    the service drains.
     """
     Erase: _grpc.UnaryUnaryMultiCallable[_world_model_service_pb2.EraseRequest, _world_model_service_pb2.EraseResponse]
     """Erases for good what the caller had recorded, its history included. An entity that only
@@ -66,8 +67,9 @@ class WorldModelServiceAsyncStub(WorldModelServiceStub):
 
     State machine. With `resume_from_sequence` every change after it is replayed, then the
     stream follows live; without it, only what comes from now on. Changes come in order of
-    `sequence`, each once; a `heartbeat` comes when nothing else did. The stream ends when
-    the caller cancels or the service drains.
+    `sequence`, each once; a `heartbeat` comes when nothing else did. What was removed long
+    ago is forgotten, and not replayed any more. The stream ends when the caller cancels or
+    the service drains.
     """
     Erase: _aio.UnaryUnaryMultiCallable[_world_model_service_pb2.EraseRequest, _world_model_service_pb2.EraseResponse]  # type: ignore[assignment]
     """Erases for good what the caller had recorded, its history included. An entity that only
@@ -105,8 +107,9 @@ class WorldModelServiceServicer(metaclass=_abc_1.ABCMeta):
 
         State machine. With `resume_from_sequence` every change after it is replayed, then the
         stream follows live; without it, only what comes from now on. Changes come in order of
-        `sequence`, each once; a `heartbeat` comes when nothing else did. The stream ends when
-        the caller cancels or the service drains.
+        `sequence`, each once; a `heartbeat` comes when nothing else did. What was removed long
+        ago is forgotten, and not replayed any more. The stream ends when the caller cancels or
+        the service drains.
         """
 
     @_abc_1.abstractmethod
