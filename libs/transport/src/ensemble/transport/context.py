@@ -28,6 +28,10 @@ deadline: ContextVar[float | None] = ContextVar("ensemble_deadline", default=Non
 request_id: ContextVar[str] = ContextVar("ensemble_request_id", default="")
 """Id of the request being served; empty outside of any."""
 
+trace: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("ensemble_trace", default=())
+"""The W3C trace context that came with the call being served, as metadata; set where this
+process writes no spans of its own, empty elsewhere."""
+
 trusted: ContextVar[Mapping[str, str]] = ContextVar(
     "ensemble_trusted", default=MappingProxyType({})
 )

@@ -249,7 +249,8 @@ class _Handover(Generic[Event]):
         self._due = self._loop.time() + limit
         if self._timer is None:
             self._timer = self._loop.call_at(self._due, self._check)
-        arrival = self._arrival = self._loop.create_future()
+        arrival: asyncio.Future[bool] = self._loop.create_future()
+        self._arrival = arrival
         try:
             return await arrival
         finally:

@@ -1,6 +1,6 @@
 """A channel whose calls pass interceptors, whatever carries them."""
 
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -54,6 +54,27 @@ class InterceptedChannel(ShapedChannel):
         return kind(inner, method, self._interceptors)
 
 
+class Entries(grpc.aio.Metadata):
+    """Metadata that our own interceptors made, each key once, on its way into a channel.
+
+    A channel counts and iterates it, no more: making the mapping that its class is otherwise
+    would cost a call more than sending the entries does.
+    """
+
+    def __init__(self, entries: list[tuple[str, str | bytes]]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[tuple[str, str | bytes]]:
+        return iter(self._entries)
+
+
+def _repeats(entries: list[tuple[str, str | bytes]]) -> bool:
+    return len(entries) > 1 and len({key for key, _ in entries}) < len(entries)
+
+
 class _Method:
     def __init__(
         self, inner: Any, method: str, interceptors: tuple[ClientInterceptor, ...]
@@ -77,11 +98,14 @@ class _Method:
             hook = intercept(outgoing)
             if hook is not None:
                 begun.append(hook)
+        entries: Any = outgoing.metadata
+        if metadata is None and not _repeats(entries):
+            entries = Entries(entries)
         try:
             call = self._inner(
                 *subject,
                 timeout=outgoing.timeout,
-                metadata=outgoing.metadata,
+                metadata=entries,
                 credentials=credentials,
                 wait_for_ready=wait_for_ready,
                 compression=compression,

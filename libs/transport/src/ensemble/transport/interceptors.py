@@ -33,7 +33,7 @@ class CallContextInterceptor:
     def __init__(self) -> None:
         # Unique by its random part; the number tells one process's requests apart, and
         # both together cost far less than random bits for each call.
-        self._prefix = f"req_{secrets.token_hex(8)}"
+        self._prefix = f"req_{secrets.token_hex(8)}-"
         self._numbers = itertools.count(1)
 
     def intercept(self, outgoing: Outgoing) -> None:
@@ -44,7 +44,7 @@ class CallContextInterceptor:
             if key == context.REQUEST_ID_KEY:
                 break
         else:
-            request_id = context.request_id.get() or f"{self._prefix}{next(self._numbers):06x}"
+            request_id = context.request_id.get() or f"{self._prefix}{next(self._numbers)}"
             metadata.append((context.REQUEST_ID_KEY, request_id))
         ends_at = context.deadline.get()
         if ends_at is not None:

@@ -5,7 +5,7 @@ resumed in another context than it was left in.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.span import TraceState
 
+from ensemble.transport import context as call_context
 from ensemble.transport.outgoing import Begun, Outgoing
 
 TRACEPARENT: Final = "traceparent"
@@ -27,19 +28,24 @@ UNTRACED_SERVICES: Final = ("grpc.health.", "grpc.reflection.")
 
 
 @lru_cache(maxsize=512)
-def span_identity(method: str) -> tuple[str, dict[str, str]]:
-    """Return the name and the attributes of a span for a full method name."""
+def is_traced(method: str) -> bool:
+    """Return whether calls of this method get spans, given that tracing is on."""
+    return not method.startswith(UNTRACED_SERVICES, 1)
+
+
+@lru_cache(maxsize=512)
+def span_identity(method: str) -> tuple[str, dict[str, str | int]]:
+    """Return the name and the attributes of a span for a full method name.
+
+    The status among them is that of most calls; ``end_span`` sets another.
+    """
     service, _, name = method.removeprefix("/").partition("/")
     return f"{service}/{name}", {
         "rpc.system": "grpc",
         "rpc.service": service,
         "rpc.method": name,
+        "rpc.grpc.status_code": 0,
     }
-
-
-def is_traced(method: str) -> bool:
-    """Return whether calls of this method get spans, given that tracing is on."""
-    return not method.startswith(UNTRACED_SERVICES, 1)
 
 
 def tracing_is_on() -> bool:
@@ -83,12 +89,21 @@ def extract(metadata: Iterable[tuple[str, str | bytes]]) -> Context | None:
     return trace.set_span_in_context(trace.NonRecordingSpan(span_context))
 
 
+def trace_context(metadata: Mapping[str, str | bytes]) -> tuple[tuple[str, str], ...]:
+    """Return the entries that carry a W3C trace context; empty when none came along."""
+    parent = metadata.get(TRACEPARENT)
+    if not isinstance(parent, str) or not _TRACEPARENT(parent):
+        return ()
+    state = metadata.get(TRACESTATE)
+    return ((TRACEPARENT, parent), *([(TRACESTATE, state)] if isinstance(state, str) else ()))
+
+
 def end_span(span: Span, code: grpc.StatusCode) -> None:
     """End the span of a call that ended with ``code``."""
-    if span.is_recording():
+    if code is not grpc.StatusCode.OK and span.is_recording():
         span.set_attribute("rpc.grpc.status_code", code.value[0])
         # A cancelled call is how a conversation is interrupted, not a fault.
-        if code not in {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}:
+        if code is not grpc.StatusCode.CANCELLED:
             span.set_status(Status(StatusCode.ERROR, code.name))
     span.end()
 
@@ -107,7 +122,8 @@ class TracingInterceptor:
 
     def intercept(self, outgoing: Outgoing) -> Begun | None:
         """Start the span; it ends with the call."""
-        if is_traced(outgoing.method):
+        traced = is_traced(outgoing.method)
+        if traced:
             name, attributes = span_identity(outgoing.method)
             # Without a provider this costs nothing and returns the span around it, if any.
             span = self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
@@ -116,7 +132,7 @@ class TracingInterceptor:
         context = span.get_span_context()
         if context.is_valid:
             inject(outgoing.metadata, context)
-        if not span.is_recording() or not is_traced(outgoing.method):
+        if not traced or not span.is_recording():
             return None
 
         def begun(call: grpc.aio.Call | None) -> None:
@@ -132,10 +148,10 @@ class TraceRelay:
     """Passes on a trace that came in, in a process that writes no spans."""
 
     def intercept(self, outgoing: Outgoing) -> None:
-        """Append the context of the current span, if there is one."""
-        context = trace.get_current_span().get_span_context()
-        if context.is_valid:
-            inject(outgoing.metadata, context)
+        """Append the trace context of the call being served, if there is one."""
+        came = call_context.trace.get()
+        if came:
+            outgoing.metadata.extend(came)
 
 
 TRACE_RELAY: Final = TraceRelay()

@@ -8,7 +8,8 @@ reverse when it ends, and a message passes through one frame only.
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextvars import ContextVar
 from typing import Any, Final, Self, TypeAlias
 
 import grpc
@@ -19,6 +20,10 @@ from ensemble.runtime.interceptors.errors import code_of, end_call
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
+
+
+_arrived: ContextVar[Any] = ContextVar("ensemble_arrived_metadata", default=())
+"""Metadata of the call being served."""
 
 
 class Call:
@@ -34,9 +39,14 @@ class Call:
 
     __slots__ = ("code", "context", "metadata", "method", "values")
 
-    def __init__(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    def __init__(
+        self,
+        method: str,
+        metadata: Iterable[tuple[str, str | bytes]],
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> None:
         self.method = method
-        self.metadata: dict[str, str | bytes] = dict(context.invocation_metadata() or ())
+        self.metadata = dict(metadata)
         self.context = context
         self.code = grpc.StatusCode.OK
         self.values: dict[object, Any] = {}
@@ -93,6 +103,8 @@ class ServerChain(grpc.aio.ServerInterceptor):
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> "Handler | None":
         """Return the method's handler with the layers around it."""
+        # The same task serves the call. Its context would make the metadata anew.
+        _arrived.set(handler_call_details.invocation_metadata)
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
@@ -116,7 +128,7 @@ class ServerChain(grpc.aio.ServerInterceptor):
         enters, leaves, check = self._enters, self._leaves, self._check
 
         async def serve(request: Any, context: Context) -> Any:
-            call = Call(method, context)
+            call = Call(method, _arrived.get() or (), context)
             entered = 0
             try:
                 for enter in enters:

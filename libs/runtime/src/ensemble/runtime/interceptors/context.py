@@ -23,7 +23,7 @@ class RequestId(Layer):
     def __init__(self, service: str) -> None:
         self._service = service
         # Unique by its random part; the number costs far less than random bits for each call.
-        self._prefix = secrets.token_hex(8)
+        self._prefix = f"{secrets.token_hex(8)}-"
         self._numbers = itertools.count(1)
 
     def enter(self, call: Call) -> None:
@@ -31,7 +31,7 @@ class RequestId(Layer):
         request_id = call.text(context.REQUEST_ID_KEY)
         # An id that is not one would go into every log line of the call.
         if not _ACCEPTABLE(request_id):
-            request_id = f"{self._prefix}{next(self._numbers):06x}"
+            request_id = f"{self._prefix}{next(self._numbers)}"
         context.request_id.set(request_id)
         logs.service.set(self._service)
 

@@ -31,12 +31,13 @@ _ENUM, _REPEATED, _MAP = 16, 18, 19
 class Plan:
     """What is known about the rules of one message type."""
 
-    __slots__ = ("_checks", "_is_complex", "_needed", "has_rules")
+    __slots__ = ("_checks", "_is_complex", "_is_made", "_needed", "has_rules")
 
     def __init__(self) -> None:
         self._checks: dict[int, _Check] = {}
         self._needed: set[int] = set()
         self._is_complex = False
+        self._is_made = False
         self.has_rules = False
 
     def surely_met_by(self, message: Message) -> bool:
@@ -68,7 +69,8 @@ class Plan:
 
     def _add_nested(self, field: Any, plans: "dict[str, Plan]") -> None:
         inner = plan_of(field.message_type, plans)
-        if not inner.has_rules:
+        # One that is being made contains this one, and may still have rules.
+        if inner._is_made and not inner.has_rules:
             return
         self.has_rules = True
         if field.message_type.GetOptions().map_entry:
@@ -99,6 +101,7 @@ class Plan:
         """Take the rules of the message itself and of its oneofs, which are never simple."""
         if any(_rules_of(part) is not None for part in (descriptor, *descriptor.oneofs)):
             self.has_rules = self._is_complex = True
+        self._is_made = True
 
 
 def plan_of(descriptor: Any, plans: dict[str, Plan]) -> Plan:
@@ -110,7 +113,7 @@ def plan_of(descriptor: Any, plans: dict[str, Plan]) -> Plan:
         if not descriptor.full_name.startswith("google."):
             for field in descriptor.fields:
                 plan.add(field, plans)
-            plan.close(descriptor)
+        plan.close(descriptor)
     return plan
 
 

@@ -6,7 +6,14 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from ensemble.runtime.interceptors.chain import Call, Layer
-from ensemble.transport.tracing import TRACEPARENT, end_span, extract, span_identity
+from ensemble.transport import context
+from ensemble.transport.tracing import (
+    TRACEPARENT,
+    end_span,
+    extract,
+    span_identity,
+    trace_context,
+)
 
 _SPAN: Final = object()
 
@@ -15,11 +22,9 @@ class TraceContext(Layer):
     """Takes over the caller's trace, so that it goes on past a process that writes no spans."""
 
     def enter(self, call: Call) -> None:
-        """Make the caller's span the current one of the call's task."""
+        """Keep the caller's trace for the calls that are made meanwhile."""
         if TRACEPARENT in call.metadata:
-            parent = extract(call.metadata.items())
-            if parent is not None:
-                otel_context.attach(parent)
+            context.trace.set(trace_context(call.metadata))
 
 
 class Tracing(Layer):

@@ -17,15 +17,16 @@ class Validation:
 
     def __init__(self) -> None:
         self._plans: dict[str, Plan] = {}
+        self._by_type: dict[type, Plan | None] = {}  # None: nothing to check
         self._validator: Any = None
 
     def __call__(self, message: Any) -> None:
         """Raise InvalidArgumentError, with a text for each field, unless the rules are met."""
-        if not isinstance(message, Message):
-            return
-        descriptor = message.DESCRIPTOR
-        plan = self._plans.get(descriptor.full_name) or plan_of(descriptor, self._plans)
-        if not plan.has_rules or plan.surely_met_by(message):
+        try:
+            plan = self._by_type[type(message)]
+        except KeyError:
+            plan = self._by_type[type(message)] = self._plan_of(message)
+        if plan is None or plan.surely_met_by(message):
             return
         violations = self._collect(message)
         if violations:
@@ -33,6 +34,12 @@ class Validation:
             raise InvalidArgumentError(
                 f"The request does not meet the contract: {where}.", violations=violations
             )
+
+    def _plan_of(self, message: Any) -> Plan | None:
+        if not isinstance(message, Message):
+            return None
+        plan = plan_of(message.DESCRIPTOR, self._plans)
+        return plan if plan.has_rules else None
 
     def _collect(self, message: Message) -> dict[str, str]:
         if self._validator is None:
