@@ -467,6 +467,24 @@ class EventLogContract:
         ):
             assert all(value is not None for row in await self.query(log, sql) for value in row)
 
+    async def test_work_is_known_by_the_whole_of_its_id(self, log: EventLog) -> None:
+        ids = ["work-of-ada", "work-of-bob-ada", "ada", "a", ""]
+        await log.append([event(ONE, execution=Execution(id_, model=id_)) for id_ in ids])
+        await log.append([event(TWO, execution=Execution("a", status="completed"))])
+        await log.append(
+            [event(ONE, execution=Execution(id_, status=f"done {id_}")) for id_ in ids[:3]]
+        )
+        rows = await self.query(
+            log, "SELECT id, collaboration_id, status FROM agent_executions ORDER BY id DESC"
+        )
+        assert [tuple(row) for row in rows] == [
+            ("work-of-bob-ada", "one", "done work-of-bob-ada"),
+            ("work-of-ada", "one", "done work-of-ada"),
+            ("ada", "one", "done ada"),
+            ("a", "one", "completed"),
+            ("", "one", "running"),
+        ]
+
     async def test_failed_work_shows(self, log: EventLog) -> None:
         await log.append([event(ONE, execution=Execution("r1"))])
         await log.append([event(ONE, execution=Execution("r1", status="failed"))])

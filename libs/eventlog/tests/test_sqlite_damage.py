@@ -51,15 +51,20 @@ async def test_a_truncated_wal_gives_a_beginning(tmp_path: Path, share: float) -
     path = await _crashed(tmp_path)
     wal = path.with_name("log.db-wal")
     with wal.open("r+b") as file:
-        file.truncate(int(wal.stat().st_size * share))
+        file.truncate(int(_written(wal) * share))
     assert 0 < await _is_a_beginning(path) < 40
 
 
 async def test_a_flipped_bit_in_the_wal_gives_a_beginning(tmp_path: Path) -> None:
     path = await _crashed(tmp_path)
     wal = path.with_name("log.db-wal")
-    _flip(wal, wal.stat().st_size // 2)
+    _flip(wal, _written(wal) // 2)
     assert 0 < await _is_a_beginning(path) < 40
+
+
+def _written(wal: Path) -> int:
+    """Return how much of a write-ahead log says something."""
+    return len(wal.read_bytes().rstrip(b"\0"))
 
 
 def _flip(path: Path, place: int) -> None:

@@ -267,6 +267,30 @@ async def test_a_stream_stands_where_its_last_event_does(
     assert all(position == last for position, last in rows)
 
 
+async def test_a_commit_makes_no_file_longer(log: SqliteEventLog, tmp_path: Path) -> None:
+    wal = tmp_path / "log.db-wal"
+    length = wal.stat().st_size
+    assert length > 1024 * 1024
+    for _ in range(300):
+        await log.append([event(ONE, b"x" * 20_000)])
+    assert wal.stat().st_size == length
+    await log.erase([ONE])
+    await log.append([event(ONE)])
+    assert wal.stat().st_size == length
+
+
+async def test_a_write_ahead_log_that_cannot_be_long_is_no_failure(
+    log: SqliteEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    await log.append([event(ONE)])
+    await log.erase([ONE])
+    assert await log.append([event(ONE)]) == [2]
+
+
 async def test_two_logs_do_not_see_each_other(log: SqliteEventLog, tmp_path: Path) -> None:
     other = await SqliteEventLog.open(tmp_path / "other.db")
     await log.append([event(TWO, b"mine")])

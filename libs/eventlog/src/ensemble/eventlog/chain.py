@@ -6,7 +6,9 @@ the digest ``HMAC-SHA-256(secret of the stream, last position ‖ payload ‖ te
 secret, which an erasure destroys together with the content, a digest tells nothing about what it
 was made from, not even to somebody who guesses it.
 
-The link of a segment of one event is what it was when each event had a link of its own.
+The first half of a link is kept with its segment and goes into the next link; the whole of the
+last one is kept with the stream. Segments that were written when each event had a link of its
+own have it whole, and it went into the next link as it is.
 """
 
 import functools
@@ -21,6 +23,9 @@ from ensemble.eventlog.segments import Kind, kinds_of
 
 START: Final = bytes(32)
 """What the first link follows."""
+
+KEPT: Final = 16
+"""Bytes of a link that are kept with its segment: nobody finds other content for them."""
 
 _SECRET_BYTES: Final = 16
 _BLOCK_BYTES: Final = 64
@@ -71,10 +76,11 @@ def digest(secret: bytes, seq: int, payload: bytes, text: str) -> bytes:
 def link(
     previous: bytes, seq: int, kinds: Sequence[Kind], created_at: int, trail: int, content: bytes
 ) -> bytes:
-    """Return the link of the segment that ends at ``seq`` and whose content has the digest
-    ``content``.
+    """Return the link, 32 bytes, of the segment that ends at ``seq`` and whose content has the
+    digest ``content``.
 
     Args:
+        previous: As much of the link before as goes into this one.
         trail: Events after the one that has the text.
     """
     if len(kinds) == 1:
@@ -101,7 +107,7 @@ class ChainCheck:
     Args:
         kinds: What the codes of event types mean.
         secret: The stream's; only needed for segments that are not erased.
-        previous: Link of the segment that ends at ``seq``.
+        previous: Link of the segment that ends at ``seq``, or as much as is kept with it.
         seq: Where to begin: the event before the first that is checked.
     """
 
@@ -116,6 +122,11 @@ class ChainCheck:
         self._first = seq
         self._seq = seq
         self._broken = False
+
+    @property
+    def link(self) -> bytes:
+        """Link of the last segment that followed, 32 bytes."""
+        return self._previous
 
     @property
     def next_seq(self) -> int:
@@ -140,7 +151,7 @@ class ChainCheck:
             types: Codes of the types of its events.
             trail: Events after the one that has the text.
             erased: Digest that stands for the content; None while the content is there.
-            stored: The segment's link.
+            stored: What is kept of the segment's link.
         """
         self._broken = True
         kinds = kinds_of(types, self._kinds)
@@ -150,10 +161,13 @@ class ChainCheck:
         if erased is not None and (payload or text):
             return False
         content = self._digest(seq, payload, text) if erased is None else erased
-        if link(self._previous, seq, kinds, created_at, trail, content) != stored:
+        whole = len(stored) == len(START)
+        previous = self._previous if whole else self._previous[:KEPT]
+        made = link(previous, seq, kinds, created_at, trail, content)
+        if stored != (made if whole else made[:KEPT]):
             return False
         self._broken = False
-        self._previous, self._seq = stored, seq
+        self._previous, self._seq = made, seq
         self._erased += count if erased is not None else 0
         return True
 

@@ -178,7 +178,7 @@ class Commit:
     def _one(self, change: _Change, codes: Mapping[Kind, int]) -> Iterable[object]:
         ((_, made),) = self._segments
         types = codes_of(codes[kind] for kind in made.kinds)
-        return *change.row(), types, made.payload, made.text, made.trail
+        return *change.row(), made.link, types, made.payload, made.text, made.trail
 
     def _many(self, changes: Sequence[_Change], codes: Mapping[Kind, int]) -> Iterable[object]:
         segments = [

@@ -73,12 +73,13 @@ WITH verdict AS (
     INSERT INTO segments
         (position, stream, seq, created_at, link, types, payload, text, trail)
     OVERRIDING SYSTEM VALUE
-    SELECT position, $1, $5, $6, $7, $10::bytea, $11::bytea, $12::text, $13::integer FROM verdict
+    SELECT position, $1, $5, $6, $10::bytea, $11::bytea, $12::bytea, $13::text, $14::integer
+    FROM verdict
 )"""
 
 _VERDICT: Final = "SELECT ok FROM verdict"
 _FREE_AFTER_MANY: Final = 18
-_FREE_AFTER_ONE: Final = 14
+_FREE_AFTER_ONE: Final = 15
 
 _SNAPSHOT: Final = {"stream": "bigint", "seq": "bigint", "payload": "bytea", "digest": "bytea"}
 _EXECUTION: Final = {
@@ -110,7 +111,7 @@ def write(*, one: bool, snapshots: bool, executions: bool) -> str:
     and link; of the streams, id and, as expected, last ``seq``, fence and secret, and as they
     become, last ``seq``, time, link, secret and mark; then the columns of the snapshots and of
     the executions. With ``one`` segment of one stream there are no arrays of them, but first the
-    values of the stream, and then types, payload, text and trail.
+    values of the stream, and then link, types, payload, text and trail.
     """
     parts = [_ONE if one else _MANY]
     free = _FREE_AFTER_ONE if one else _FREE_AFTER_MANY

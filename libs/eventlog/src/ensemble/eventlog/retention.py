@@ -71,12 +71,13 @@ def page(kinds: Mapping[int, Kind], stream: Sequence[Any], rows: Sequence[Sequen
     """
     id_, last_seq, end, secret, base_seq, base = stream
     check = ChainCheck(kinds, secret, base or START, base_seq)
-    until, link = base_seq, base
+    until = base_seq
     sound = True
     for row in rows:
         if not (sound := check.follows(*row)):
             break
-        until, link = row[0], row[-1]
+        until = row[0]
+    link = check.link
     ends = sound and until == last_seq and link == end
     if (sound and len(rows) == DROP_PAGE and until < last_seq) or ends:
         return Page(id_, until, link, ends, DroppedPage(until - base_seq, done=ends))

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from ensemble.core.errors import StorageCorruptError, StorageUnavailableError
 from ensemble.eventlog import queries, sqlite_reads, sqlite_writes
@@ -34,6 +34,12 @@ from ensemble.eventlog.stream_state import Written
 from ensemble.eventlog.upcasters import Upcasters
 
 T = TypeVar("T")
+
+_PAGE_BYTES: Final = 1024
+"""A long row fills whole pages of its own and leaves its rest among others, so that small pages
+waste little; and a commit writes few bytes."""
+
+_WAL_BYTES: Final = 4 * 1024 * 1024
 
 
 class SqliteEventLog(StoredEventLog):
@@ -97,6 +103,8 @@ class SqliteEventLog(StoredEventLog):
             path,
             MIGRATIONS,
             lambda file: cls(file, queue_limit=queue_limit, clock=clock, upcasters=upcasters),
+            page_bytes=_PAGE_BYTES,
+            wal_bytes=_WAL_BYTES,
         )
 
     @property
@@ -184,6 +192,7 @@ class SqliteEventLog(StoredEventLog):
         counts = [await self._erase(stream) for stream in streams]
         if counts:
             await self._file.empty_wal()
+            await self._writer.submit(lambda _: self._file.extend_wal())
         return Erased(sum(1 for count in counts if count), sum(counts))
 
     async def _erase(self, stream: StreamKey) -> int:

@@ -124,7 +124,8 @@ ALTER TABLE streams ADD COLUMN base BLOB NOT NULL DEFAULT x''
 
 # A row has all that an append wrote to a stream: see ``ensemble.eventlog.segments``. `seq` is of
 # its last event, `trail` counts the events after the one that has the text. Each event that is
-# there becomes a segment of its own, with the link that it has.
+# there becomes a segment of its own, with the link that it has. An execution lies where its stream
+# is; the end of its id finds it as well as all of it would.
 _V4: Final = """
 CREATE TABLE types (
     id INTEGER PRIMARY KEY,
@@ -152,7 +153,30 @@ INSERT INTO segments
     FROM events e JOIN types t ON t.name = e.type AND t.version = e.schema_version
     ORDER BY e.position;
 DROP TABLE events;
-CREATE UNIQUE INDEX segments_by_stream ON segments (stream, seq)
+CREATE UNIQUE INDEX segments_by_stream ON segments (stream, seq);
+ALTER TABLE executions RENAME TO executions_3;
+CREATE TABLE executions (
+    id TEXT NOT NULL,
+    stream INTEGER NOT NULL,
+    seq_from INTEGER NOT NULL,
+    seq_to INTEGER NOT NULL,
+    agent TEXT NOT NULL,
+    model TEXT NOT NULL,
+    status TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    latency_ms INTEGER NOT NULL,
+    cost_nanos INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    PRIMARY KEY (stream, seq_from)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO executions
+    SELECT id, stream, seq_from, seq_to, agent, model, status, input_tokens, output_tokens,
+        latency_ms, cost_nanos, started_at, ended_at
+    FROM executions_3;
+DROP TABLE executions_3;
+CREATE INDEX executions_by_id ON executions (substr(id, -6))
 """
 
 

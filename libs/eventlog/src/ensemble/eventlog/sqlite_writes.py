@@ -57,14 +57,12 @@ _FIND_TYPE: Final = "SELECT id FROM types WHERE name = ? AND version = ?"
 
 _PUT_SNAPSHOT: Final = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)"
 
-_PUT_EXECUTION: Final = (
-    "INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (id) DO UPDATE SET seq_to = excluded.seq_to, agent = excluded.agent, "
-    "model = excluded.model, status = excluded.status, "
-    "input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, "
-    "latency_ms = excluded.latency_ms, cost_nanos = excluded.cost_nanos, "
-    "ended_at = excluded.ended_at"
+_CHANGE_EXECUTION: Final = (
+    "UPDATE executions SET seq_to = ?, agent = ?, model = ?, status = ?, input_tokens = ?, "
+    "output_tokens = ?, latency_ms = ?, cost_nanos = ?, ended_at = ? "
+    "WHERE substr(id, -6) = substr(?10, -6) AND id = ?10"
 )
+_PUT_EXECUTION: Final = "INSERT INTO executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ class StreamWriter:
         """
         touched: dict[StreamKey, _State] = {}
         rows: list[_Row] = []
-        executions: list[tuple[object, ...]] = []
+        executions: list[tuple[_Row, _Row]] = []
         snapshots: dict[int, tuple[object, ...]] = {}
         written: list[Written] = []
         for each in batches:
@@ -149,8 +147,9 @@ class StreamWriter:
             cursor.executemany(_INSERT_ROWS, _in_rows(rows[:whole]))
         cursor.executemany(_INSERT_SEGMENT, rows[whole:])
         cursor.executemany(_MOVE_STREAM, [_moved(it, len(rows)) for it in touched.values()])
-        if executions:
-            cursor.executemany(_PUT_EXECUTION, executions)
+        for changed, new in executions:
+            if not cursor.execute(_CHANGE_EXECUTION, changed).rowcount:
+                cursor.execute(_PUT_EXECUTION, new)
         if snapshots:
             cursor.executemany(_PUT_SNAPSHOT, snapshots.values())
         self._remember(touched)
@@ -303,10 +302,12 @@ def _moved(state: _State, written: int) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _execution(state: _State, execution: Execution) -> tuple[object, ...]:
+def _execution(state: _State, it: Execution) -> tuple[_Row, _Row]:
+    """Return the values that change an execution, and those that make it."""
     seq, at = state.last_seq, state.updated_at
+    ended = None if it.running else at
+    counts = (it.input_tokens, it.output_tokens, it.latency_ms, it.cost_nanos)
     return (
-        execution.id, state.id, seq, seq, execution.agent, execution.model, execution.status,
-        execution.input_tokens, execution.output_tokens, execution.latency_ms,
-        execution.cost_nanos, at, None if execution.running else at,
-    )  # fmt: skip
+        (seq, it.agent, it.model, it.status, *counts, ended, it.id),
+        (it.id, state.id, seq, seq, it.agent, it.model, it.status, *counts, at, ended),
+    )

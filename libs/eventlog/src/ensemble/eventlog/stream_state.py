@@ -22,7 +22,7 @@ class Segment:
         kinds: Types and versions of the events.
         payload, text: See ``ensemble.eventlog.segments``.
         trail: Events after the one that has the text.
-        link: Of the chain.
+        link: What is kept of it.
     """
 
     seq: int
@@ -129,8 +129,9 @@ class StreamState:
         payload = segments.pack([item.payload for item in items])
         content = (self.salt or self._salted()).digest(seq, payload, text)
         at = self.updated_at
-        self.chain = link = chain.link(self.chain, seq, kinds, at, trail, content)
-        return Segment(seq, kinds, at, payload, text, trail, link)
+        previous = self.chain[: chain.KEPT]
+        self.chain = link = chain.link(previous, seq, kinds, at, trail, content)
+        return Segment(seq, kinds, at, payload, text, trail, link[: chain.KEPT])
 
     def seal(self, snapshot: bytes) -> bytes:
         """Return the digest by which a damaged snapshot of the present state is found."""
