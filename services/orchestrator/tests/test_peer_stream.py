@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from ensemble.core.errors import RateLimitedError
-from ensemble.orchestrator.adapters.peer_stream import PeerStream, Settling
+from ensemble.orchestrator.adapters.peer_stream import Peer, PeerStream, Settling
 from ensemble.transport import open_channel
 from ensemble.transport.status import DETAILS_KEY, to_status
 from ensemble.v1 import tts_service_pb2, tts_service_pb2_grpc
@@ -27,11 +27,15 @@ class _Speech(tts_service_pb2_grpc.TtsServiceServicer):
 
     def __init__(self) -> None:
         self.refusal: RateLimitedError | None = None
+        self.asked = 0
+        self.answers = asyncio.Semaphore(1_000_000)
 
     async def Synthesize(
         self, request_iterator: AsyncIterator[Request], context: Any
     ) -> AsyncIterator[Response]:
         await anext(aiter(request_iterator))
+        self.asked += 1
+        await self.answers.acquire()
         if self.refusal is not None:
             status = to_status(self.refusal).SerializeToString()
             await context.abort(
@@ -63,7 +67,7 @@ async def _hear(channel: grpc.aio.Channel, patience_s: float) -> list[str]:
     stream = PeerStream[Request, Response](
         tts_service_pb2_grpc.TtsServiceStub(channel).Synthesize,
         Request,
-        Settling(),
+        Peer(Settling()),
         Request(start={}),
         patience_s=patience_s,
     )
@@ -101,3 +105,29 @@ async def test_a_refusal_arrives_as_itself(
     for _ in range(_CALLS):
         with pytest.raises(RateLimitedError):
             await _hear(channel, patience_s)
+
+
+async def test_only_so_many_wait_for_their_first_answer(
+    channel: grpc.aio.Channel, speech: _Speech
+) -> None:
+    stub, settling = tts_service_pb2_grpc.TtsServiceStub(channel), Settling()
+    speech.answers, peer = asyncio.Semaphore(0), Peer(settling, asked_at_once=2)
+
+    async def hear() -> int:
+        stream: PeerStream[Request, Response] = PeerStream(
+            stub.Synthesize, Request, peer, Request(start={}), patience_s=5.0
+        )
+        async with stream:
+            return len([each async for each in stream])
+
+    hearing = [asyncio.create_task(hear()) for _ in range(6)]
+    async with asyncio.timeout(10):
+        for answered in range(5):
+            while speech.asked < 2 + answered:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
+            assert speech.asked == 2 + answered
+            speech.answers.release()
+        speech.answers.release()
+        assert await asyncio.gather(*hearing) == [_FRAMES + 1] * 6
+    await settling.close()

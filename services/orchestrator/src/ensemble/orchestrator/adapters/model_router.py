@@ -2,7 +2,7 @@
 
 import grpc
 
-from ensemble.orchestrator.adapters.peer_stream import PeerStream, Settling
+from ensemble.orchestrator.adapters.peer_stream import Peer, PeerStream, Settling
 from ensemble.v1 import model_router_service_pb2, model_router_service_pb2_grpc
 
 
@@ -17,7 +17,7 @@ class RouterLanguageModel:
 
     def __init__(self, channel: grpc.aio.Channel, settling: Settling, patience_s: float) -> None:
         self._stub = model_router_service_pb2_grpc.ModelRouterServiceStub(channel)
-        self._settling = settling
+        self._peer = Peer(settling)
         self._patience_s = patience_s
 
     def chat(
@@ -27,7 +27,7 @@ class RouterLanguageModel:
         return PeerStream(
             self._stub.Chat,
             model_router_service_pb2.ChatRequest,
-            self._settling,
+            self._peer,
             model_router_service_pb2.ChatRequest(start=start),
             patience_s=self._patience_s if patient else 0.0,
         )

@@ -9,8 +9,8 @@ from typing import Any, Final, Generic, Self, TypeVar
 import grpc
 
 from ensemble.core.errors import EnsembleError, PeerLostError
-from ensemble.orchestrator.pulse import Pulse
-from ensemble.transport.heartbeat import watch
+from ensemble.core.services import HEARTBEAT_TIMEOUT
+from ensemble.orchestrator.pulse import Heard, Pulse, Vigil
 from ensemble.transport.status import from_rpc_error
 
 Request = TypeVar("Request")
@@ -47,13 +47,29 @@ class Settling:
             await asyncio.wait(self._tasks)
 
 
+class Peer:
+    """One peer, as all streams to it know it.
+
+    Args:
+        settling: Owner of streams that were left before their end.
+        asked_at_once: Patient calls that wait for their first answer at a time.
+    """
+
+    def __init__(self, settling: Settling, asked_at_once: int = 64) -> None:
+        self.settling = settling
+        # One that restarts would else ask for all of its answers at once, and take a peer for
+        # dead that is only busy.
+        self.gate = asyncio.Semaphore(asked_at_once)
+        self.heard = Heard()
+
+
 class PeerStream(Generic[Request, Response]):
     """One call of a streaming method.
 
     Args:
         method: Method of a generated stub.
         make: Builds a request from a oneof branch, such as ``make(cancel=…)``.
-        settling: Owner of the call once it was left before its end.
+        peer: Whom it is to.
         first: The start message.
         patience_s: How long to wait for a peer that is just restarting; 0 fails at once.
     """
@@ -62,15 +78,16 @@ class PeerStream(Generic[Request, Response]):
         self,
         method: Callable[..., Any],
         make: Callable[..., Request],
-        settling: Settling,
+        peer: Peer,
         first: Request,
         *,
         patience_s: float = 0.0,
     ) -> None:
         self._method = method
         self._make = make
-        self._settling = settling
+        self._peer = peer
         self._patience_s = patience_s
+        self._gate = peer.gate if patience_s else None
         self._queue: asyncio.Queue[Request | None] = asyncio.Queue(_WAITING_LIMIT)
         self._queue.put_nowait(first)
         self._arrived: deque[Response] = deque()
@@ -78,12 +95,20 @@ class PeerStream(Generic[Request, Response]):
         self._room = asyncio.Event()
         self._left = False
         self._done = False
+        self._silent = False
         self._over = asyncio.Event()
         self._error: EnsembleError | None = None
 
     async def __aenter__(self) -> Self:
+        if self._gate is not None:
+            await self._gate.acquire()
+        try:
+            self._call = self._method(self._requests(), wait_for_ready=self._patience_s > 0)
+        except BaseException:
+            self._pass_gate()
+            raise
         self._pulse = Pulse(self._beat)
-        self._call = self._method(self._requests(), wait_for_ready=self._patience_s > 0)
+        self._vigil = Vigil(self._peer.heard, self._patience_s or HEARTBEAT_TIMEOUT, self._lost)
         # A task of its own reads: a reader that is cancelled would abort the call.
         self._reading = asyncio.get_running_loop().create_task(self._read())
         return self
@@ -104,7 +129,7 @@ class PeerStream(Generic[Request, Response]):
         if not self._done:
             self._queue.put_nowait(self._make(cancel={"reason": "no longer wanted"}))
         self._queue.put_nowait(None)
-        self._settling.take(self._reading)
+        self._peer.settling.take(self._reading)
 
     def __aiter__(self) -> Self:
         return self
@@ -149,12 +174,13 @@ class PeerStream(Generic[Request, Response]):
         self._pulse.close()
 
     async def _read(self) -> None:
-        call, patience = self._call, self._patience_s
+        call, vigil = self._call, self._vigil
         try:
             # Iterated, never `call.read()`: once a write has failed because the peer ended first,
             # grpc.aio gives a reader none of the responses that are still to be read.
-            living = watch(call)
-            async for response in _patient(call, patience) if patience else living:
+            async for response in call:
+                vigil.heard()
+                self._pass_gate()
                 branch = response.WhichOneof("event")
                 if branch == "heartbeat":
                     continue
@@ -163,39 +189,43 @@ class PeerStream(Generic[Request, Response]):
                     continue
                 self._arrived.append(response)
                 self._news.set()
-                while len(self._arrived) >= _ARRIVED_LIMIT and not self._left:
-                    self._room.clear()
-                    await self._room.wait()
+                if len(self._arrived) >= _ARRIVED_LIMIT:
+                    await self._wait_for_room()
             if not self._done:
                 self._error = PeerLostError("The stream ended before its work was done.")
         except grpc.RpcError as exc:
             self._error = from_rpc_error(exc)
-        except EnsembleError as exc:
-            self._error = exc
+        except asyncio.CancelledError:
+            reading = asyncio.current_task()
+            if not self._silent or reading is None or reading.uncancel():
+                raise
+            self._error = PeerLostError()
         finally:
+            self._pass_gate()
             self._pulse.close()
+            vigil.close()
             self._over.set()
             self._news.set()
             call.cancel()
+
+    async def _wait_for_room(self) -> None:
+        self._vigil.pause()
+        while len(self._arrived) >= _ARRIVED_LIMIT and not self._left:
+            self._room.clear()
+            await self._room.wait()
+        self._vigil.resume()
+
+    def _lost(self) -> None:
+        self._silent = True
+        self._reading.cancel()
+
+    def _pass_gate(self) -> None:
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.release()
 
     def _beat(self) -> None:
         if self._queue.empty():
             request = self._make(heartbeat={})
             request.heartbeat.sent_at.GetCurrentTime()  # type: ignore[attr-defined]
             self._queue.put_nowait(request)
-
-
-async def _patient(call: Any, patience_s: float) -> AsyncIterator[Any]:
-    """Iterate over ``call``, whose first answer may take longer than those after it."""
-    responses = aiter(call)
-    try:
-        async with asyncio.timeout(patience_s):
-            first = await anext(responses, None)
-    except TimeoutError:
-        call.cancel()
-        raise PeerLostError("The peer did not come back in time.") from None
-    if first is None:
-        return
-    yield first
-    async for response in watch(responses):
-        yield response

@@ -2,7 +2,7 @@
 
 import grpc
 
-from ensemble.orchestrator.adapters.peer_stream import PeerStream, Settling
+from ensemble.orchestrator.adapters.peer_stream import Peer, PeerStream, Settling
 from ensemble.v1 import (
     stt_service_pb2,
     stt_service_pb2_grpc,
@@ -55,14 +55,14 @@ class SttRecognizer:
 
     def __init__(self, channel: grpc.aio.Channel, settling: Settling) -> None:
         self._stub = stt_service_pb2_grpc.SttServiceStub(channel)
-        self._settling = settling
+        self._peer = Peer(settling)
 
     def recognize(self, start: stt_service_pb2.RecognizeStart) -> _Recognition:
         """Begin to listen."""
         return _Recognition(
             self._stub.Recognize,
             stt_service_pb2.RecognizeRequest,
-            self._settling,
+            self._peer,
             stt_service_pb2.RecognizeRequest(start=start),
         )
 
@@ -77,13 +77,13 @@ class TtsSynthesizer:
 
     def __init__(self, channel: grpc.aio.Channel, settling: Settling) -> None:
         self._stub = tts_service_pb2_grpc.TtsServiceStub(channel)
-        self._settling = settling
+        self._peer = Peer(settling)
 
     def synthesize(self, start: tts_service_pb2.SynthesizeStart) -> _Synthesis:
         """Begin to speak."""
         return _Synthesis(
             self._stub.Synthesize,
             tts_service_pb2.SynthesizeRequest,
-            self._settling,
+            self._peer,
             tts_service_pb2.SynthesizeRequest(start=start),
         )

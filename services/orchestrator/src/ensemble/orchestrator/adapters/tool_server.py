@@ -2,7 +2,7 @@
 
 import grpc
 
-from ensemble.orchestrator.adapters.peer_stream import PeerStream, Settling
+from ensemble.orchestrator.adapters.peer_stream import Peer, PeerStream, Settling
 from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import tool_pb2, tool_server_service_pb2, tool_server_service_pb2_grpc
 
@@ -18,7 +18,7 @@ class ToolServerTools:
 
     def __init__(self, channel: grpc.aio.Channel, settling: Settling, patience_s: float) -> None:
         self._stub = tool_server_service_pb2_grpc.ToolServerServiceStub(channel)
-        self._settling = settling
+        self._peer = Peer(settling)
         self._patience_s = patience_s
 
     async def list_tools(self) -> list[tool_pb2.ToolSpec]:
@@ -48,7 +48,7 @@ class ToolServerTools:
         return PeerStream(
             self._stub.CallTool,
             tool_server_service_pb2.CallToolRequest,
-            self._settling,
+            self._peer,
             tool_server_service_pb2.CallToolRequest(start=start),
             patience_s=self._patience_s if patient else 0.0,
         )
