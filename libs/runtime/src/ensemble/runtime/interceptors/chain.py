@@ -189,16 +189,21 @@ async def _write_all(responses: Any, context: Context) -> None:
 class _CheckedRequests:
     """The requests of a stream, each checked when it is read."""
 
-    __slots__ = ("_check", "_next")
+    __slots__ = ("_check", "_next", "_requests")
 
     def __init__(self, requests: AsyncIterator[Any], check: RequestCheck) -> None:
-        self._next = aiter(requests).__anext__
+        self._requests = requests
+        # A network server's iterator that is never read would warn of it when it is collected,
+        # so it is not made for a call that is refused.
+        self._next: Callable[[], Awaitable[Any]] | None = None
         self._check = check
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
+        if self._next is None:
+            self._next = aiter(self._requests).__anext__
         request = await self._next()
         self._check(request)
         return request

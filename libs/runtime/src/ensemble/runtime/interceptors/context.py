@@ -28,9 +28,9 @@ class RequestId(Layer):
 
     def enter(self, call: Call) -> None:
         """Set the context variables of the call's task; they end with it."""
-        request_id = call.text(context.REQUEST_ID_KEY)
+        request_id = call.metadata.get(context.REQUEST_ID_KEY)
         # An id that is not one would go into every log line of the call.
-        if not _ACCEPTABLE(request_id):
+        if not isinstance(request_id, str) or not _ACCEPTABLE(request_id):
             request_id = f"{self._prefix}{next(self._numbers)}"
         context.request_id.set(request_id)
         logs.service.set(self._service)

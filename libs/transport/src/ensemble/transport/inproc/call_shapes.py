@@ -91,10 +91,14 @@ class StreamResponse(InProcessCall):
         if self._iterator is not None:
             raise grpc.aio.UsageError(_MIXED_STYLES)
         self._reads = True
-        message = await self._next()
-        if message is None:
-            self._raise_for_status()
-            return grpc.aio.EOF
+        message = self._rpc.responses.take()
+        if message is not None:
+            self._rpc.drained()
+        else:
+            message = await self._next()
+            if message is None:
+                self._raise_for_status()
+                return grpc.aio.EOF
         return self._parse(message)
 
 

@@ -28,12 +28,14 @@ class Requests:
         if self._over:
             raise StopAsyncIteration
         self._context.check_running()
-        try:
-            message = await self._pipe.get()
-        except asyncio.CancelledError:
-            self._over = True
-            raise
+        message = self._pipe.take()
         if message is None:
-            self._over = True
-            raise StopAsyncIteration
+            try:
+                message = await self._pipe.get()
+            except asyncio.CancelledError:
+                self._over = True
+                raise
+            if message is None:
+                self._over = True
+                raise StopAsyncIteration
         return self._context.parse(message)
