@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from asyncio import current_task
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import Final, Generic, TypeVar
 
@@ -88,12 +89,12 @@ class WatchedCaller(Generic[Event]):
 async def _until_silent(
     events: AsyncIterable[Event], silence: "_Silence", then: float | None = None
 ) -> AsyncGenerator[Event, None]:
-    iterator = aiter(events)
+    draw, begin, end = aiter(events).__anext__, silence.begin, silence.end
     try:
         while True:
-            silence.begin()
+            begin()
             try:
-                event = await anext(iterator)
+                event = await draw()
             except StopAsyncIteration:
                 return
             except asyncio.CancelledError:
@@ -101,7 +102,7 @@ async def _until_silent(
                     raise PeerLostError from None
                 raise
             finally:
-                silence.end()
+                end()
             if then is not None:
                 silence.limit_to(then)
                 then = None
@@ -119,6 +120,7 @@ class _Silence:
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._since = 0.0
@@ -126,9 +128,9 @@ class _Silence:
         self._broke = False
 
     def begin(self) -> None:
-        self._task = task = asyncio.current_task()
+        self._task = task = current_task(self._loop)
         self._cancellations = task.cancelling() if task is not None else 0
-        self._since = self._loop.time()
+        self._since = self._time()
         if self._timer is None:
             self._arm(self._since + self._timeout)
 

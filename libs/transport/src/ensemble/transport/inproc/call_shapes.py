@@ -64,7 +64,8 @@ class StreamResponse(InProcessCall):
         while True:
             message = take()
             if message is not None:
-                rpc.drained()
+                if rpc.final is not None:
+                    rpc.drained()
             else:
                 message = await self._next()
                 if message is None:
@@ -93,7 +94,8 @@ class StreamResponse(InProcessCall):
         self._reads = True
         message = self._rpc.responses.take()
         if message is not None:
-            self._rpc.drained()
+            if self._rpc.final is not None:
+                self._rpc.drained()
         else:
             message = await self._next()
             if message is None:

@@ -45,7 +45,6 @@ class Rpc:
 
     __slots__ = (
         "_callback",
-        "_final",
         "_initial_waiters",
         "_loop",
         "_on_end",
@@ -53,6 +52,7 @@ class Rpc:
         "_waiters",
         "client_gone",
         "deadline",
+        "final",
         "initial",
         "limits",
         "locally_cancelled",
@@ -96,7 +96,7 @@ class Rpc:
         self.client_gone = False
         self.server_done = False
         self.task: asyncio.Task[None] | None = None
-        self._final: Status | None = None  # sent by the server, behind an unread message
+        self.final: Status | None = None  # sent by the server, behind an unread message
         self._on_end = on_end
         self._callback: Callable[[], None] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
@@ -156,8 +156,8 @@ class Rpc:
 
     def drained(self) -> None:
         """Let a status that waited behind messages take effect once they are read."""
-        if self._final is not None and self.responses.is_empty and self.status is None:
-            self._end(self._final)
+        if self.final is not None and self.responses.is_empty and self.status is None:
+            self._end(self.final)
 
     async def ended(self) -> Status:
         """Wait for the end of the call and return its status."""
@@ -214,12 +214,12 @@ class Rpc:
         self.requests.break_off()
 
     def _deliver(self, status: Status) -> None:
-        if self.status is not None or self._final is not None:
+        if self.status is not None or self.final is not None:
             return
         if self.unary_response or self.responses.is_empty:
             self._end(status)
         else:
-            self._final = status
+            self.final = status
             self.responses.close()
 
     def _stop_server(self) -> None:

@@ -49,12 +49,14 @@ class InProcessServicerContext(grpc.aio.ServicerContext[Any, Any]):
 
     async def write(self, message: Any) -> None:
         """Send one response, waiting while the client is behind."""
-        self.check_running()
-        raw = self.serialize(message)
         rpc = self._rpc
+        if rpc.server_done:
+            self.check_running()
+        raw = self.serialize(message)
         if rpc.client_gone:
             raise ClientGoneError("The client has left the call.")
-        rpc.send_initial(EMPTY)
+        if rpc.initial is None:
+            rpc.send_initial(EMPTY)
         if rpc.may_answer(raw) and not rpc.responses.offer(raw):
             await rpc.responses.put(raw)
 
