@@ -28,6 +28,7 @@ from typing import Any
 
 import grpc
 
+from ensemble.runtime.garbage import relax_collector
 from ensemble.testkit.ports import free_port
 from ensemble.testkit.scripted.streaming import Inbox, heartbeat
 from ensemble.transport import open_channel
@@ -227,6 +228,8 @@ async def _ensemble(stores: Stores, kind: str, count: int) -> _Found:
         before = await _opened(orchestrator.address, count)
         opened = set(router.silent)
         router.resumed_at.clear()
+        # As in a process that serves: a look through what a thousand clients left takes long.
+        relax_collector()
         await orchestrator.kill()
         begin = await orchestrator.start()
         accepting = await orchestrator.accepting(before[0].session_id) - begin
