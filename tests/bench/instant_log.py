@@ -75,16 +75,17 @@ class InstantLog(EventLog):
         """Return an empty log; nothing is opened."""
         return cls()
 
-    async def append(self, batch: Sequence[Append], *, fence: int = 0) -> list[int]:
+    async def append(self, batch: Sequence[Append], *, fence: int = 0, at: int = 0) -> list[int]:
         """See ``EventLog.append``."""
         self.commits += 1
-        return [self._add(item) for item in batch]
+        now = at or time.time_ns()
+        return [self._add(item, now) for item in batch]
 
-    def _add(self, item: Append) -> int:
+    def _add(self, item: Append, now: int) -> int:
         events = self._events.setdefault(item.stream, [])
         if item.expected_seq is not None and item.expected_seq != len(events):
             raise ConflictError("The stream stands elsewhere.")
-        now, seq = time.time_ns(), len(events) + 1
+        seq = len(events) + 1
         events.append(Event(item.stream, seq, item.type, item.payload, item.schema_version, now))
         before = self._heads.get(item.stream)
         self._heads[item.stream] = Head(

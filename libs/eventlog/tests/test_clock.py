@@ -104,3 +104,15 @@ async def test_a_retention_goes_by_the_stream_not_by_the_clock(
     assert (found.streams, found.events) == (1, 1)
     assert await log.head(ONE) is not None
     assert await log.head(TWO) is None
+
+
+async def test_an_append_may_bring_its_time(
+    reopened: Callable[[], Awaitable[Log]], clock: Clock
+) -> None:
+    log = await reopened()
+    await log.append([event(ONE), event(ONE)], at=7 * _HOUR)
+    await log.append([event(ONE)], at=6 * _HOUR)
+    await log.append([event(ONE)])
+    log = await reopened()
+    assert [item.created_at // _HOUR for item in await log.read(ONE)] == [7, 7, 7, 10]
+    assert (await log.audit(ONE)).intact

@@ -22,11 +22,12 @@ async def test_old_conversations_go_and_later_ones_stay(peers, settings) -> None
     opening = functools.partial(SqliteEventLog.open, clock=lambda: days_ago)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ensemble.orchestrator.app.SqliteEventLog.open", opening)
+        patch.setattr(time, "time_ns", lambda: days_ago)
         await old.start()
-    async with old.client() as first:
-        await first.say("hello")
-        await first.until("response_done")
-    await old.stop()
+        async with old.client() as first:
+            await first.say("hello")
+            await first.until("response_done")
+        await old.stop()
     rig = Rig(peers, msgspec.structs.replace(settings, keep_days=30.0))
     await rig.start()
     async with rig.client() as second:

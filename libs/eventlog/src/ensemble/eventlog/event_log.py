@@ -255,12 +255,13 @@ class EventLog(abc.ABC):
     """
 
     @abc.abstractmethod
-    async def append(self, batch: Sequence[Append], *, fence: int = 0) -> list[int]:
+    async def append(self, batch: Sequence[Append], *, fence: int = 0, at: int = 0) -> list[int]:
         """Write all of ``batch``, or none of it, and return each event's ``seq``.
 
         Args:
             batch: What to write, in order; of any number of streams.
             fence: Fence of the instance that writes (``Instance.fence``).
+            at: Its ``created_at``, in nanoseconds since the epoch; 0 for the log's own clock.
 
         Raises:
             ConflictError: A stream's last event is not the expected one.

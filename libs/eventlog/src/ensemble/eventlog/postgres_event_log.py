@@ -119,11 +119,11 @@ class PostgresEventLog(StoredEventLog):
         """Commits since the log was opened."""
         return self._writer.commits
 
-    async def append(self, batch: Sequence[Append], *, fence: int = 0) -> list[int]:
+    async def append(self, batch: Sequence[Append], *, fence: int = 0, at: int = 0) -> list[int]:
         """See ``EventLog.append``."""
         if not batch:
             return []
-        return (await self._writer.submit(tuple(batch), fence)).seqs
+        return (await self._writer.submit(tuple(batch), fence, at)).seqs
 
     def _publish(self, written: Sequence[Written]) -> None:
         for each in written:

@@ -85,7 +85,7 @@ class PostgresWriter:
         """Commits so far."""
         return self._commits
 
-    async def submit(self, batch: Sequence[Append], fence: int) -> Written:
+    async def submit(self, batch: Sequence[Append], fence: int, at: int) -> Written:
         """Return the events of ``batch`` once they are durable; see ``EventLog.append``.
 
         A caller that is cancelled leaves the batch in the queue: it may still be written.
@@ -95,7 +95,8 @@ class PostgresWriter:
             self._slots.release()
             raise self._database.closed()
         done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Queued(batch, fence, self._clock(), time.monotonic(), done))
+        now = at or self._clock()
+        self._queue.put_nowait(_Queued(batch, fence, now, time.monotonic(), done))
         return await done
 
     async def close(self) -> None:

@@ -112,11 +112,11 @@ class SqliteEventLog(StoredEventLog):
         """Commits since the log was opened."""
         return self._writer.commits
 
-    async def append(self, batch: Sequence[Append], *, fence: int = 0) -> list[int]:
+    async def append(self, batch: Sequence[Append], *, fence: int = 0, at: int = 0) -> list[int]:
         """See ``EventLog.append``."""
         if not batch:
             return []
-        written = await self._writer.share(Appending(tuple(batch), self._clock(), fence))
+        written = await self._writer.share(Appending(tuple(batch), at or self._clock(), fence))
         return written.seqs
 
     def _publish(self, result: object) -> None:

@@ -1,6 +1,7 @@
 """What of a session stands in the log, and how it gets there: committed, then sent."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -15,7 +16,6 @@ from ensemble.orchestrator.stored import (
     encode,
     place,
     session_key,
-    stamp,
 )
 from ensemble.v1 import session_events_pb2
 
@@ -110,7 +110,6 @@ class Recorder:
         """
         kind = event.WhichOneof("event") or ""
         if kind != "response_text_delta" or not self._joined(event.response_text_delta):
-            stamp(event)
             self._pending.append(_Pending(event, kind, mark, also))
         self._added += 1
         if urgent:
@@ -178,10 +177,13 @@ class Recorder:
     async def _commit(self, batch: list[_Pending]) -> None:
         appends: list[Append] = []
         places: list[int] = []
+        session = self._conversation.session
+        # What is sent says the same as what is read again; the log's time never turns round.
+        now = max(time.time_ns(), session.update_time.ToNanoseconds())
         for pending in batch:
             event = pending.closed()
             places.append(len(appends))
-            execution = self._work.execution(event, pending.kind)
+            execution = self._work.execution(event, pending.kind, now)
             payload, text = encode(event, pending.kind, self._work.response_id)
             append = Append(
                 self._key,
@@ -190,16 +192,16 @@ class Recorder:
                 text=text,
                 # Nobody else writes to it; where somebody does, or a commit whose outcome was
                 # not known took place after all, what is in memory is not what the log says.
-                expected_seq=None if appends else self._conversation.session.last_sequence,
+                expected_seq=None if appends else session.last_sequence,
                 mark=pending.mark,
                 execution=execution,
                 snapshot=None if appends else self._snapshot(pending.kind),
             )
             appends.append(append)
             appends.extend(pending.also)
-        seqs = await self._log.append(appends, fence=self._fence)
+        seqs = await self._log.append(appends, fence=self._fence, at=now)
         for pending, at in zip(batch, places, strict=True):
-            self._on_committed(place(pending.event, self._key.name, seqs[at]))
+            self._on_committed(place(pending.event, self._key.name, seqs[at], now))
 
     def _snapshot(self, kind: str) -> bytes | None:
         """Return the state before a turn, now and then; the turn itself is read in any case."""

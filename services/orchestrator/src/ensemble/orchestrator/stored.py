@@ -2,7 +2,7 @@
 
 Nothing is kept twice. The words of an answer are in the ``text`` of its deltas, where SQL sees
 them, and ``response_text_done`` gets them back from there when it is read. Which answer an event
-belongs to is said by the ``response_started`` before it.
+belongs to is said by the ``response_started`` before it, and when it was made by the log.
 """
 
 import time
@@ -54,9 +54,11 @@ def session_key(session_id: str) -> StreamKey:
 
 
 def place(
-    event: session_events_pb2.ServerEvent, session_id: str, seq: int
+    event: session_events_pb2.ServerEvent, session_id: str, seq: int, at: int
 ) -> session_events_pb2.ServerEvent:
-    """Number ``event`` as what stands at ``seq`` of a session's record, and return it."""
+    """Say of ``event`` that it stands at ``seq`` of a session's record since ``at``, in
+    nanoseconds since the epoch, and return it."""
+    event.created_at.seconds, event.created_at.nanos = divmod(at, _NANOS)
     event.sequence = seq
     event.event_id = f"{session_id}.{seq}"
     return event
@@ -72,7 +74,7 @@ def encode(event: session_events_pb2.ServerEvent, kind: str, response_id: str) -
     """Return payload and text of an event as the log keeps them.
 
     Args:
-        event: Left as it is.
+        event: Without its place and time; left as it is.
         kind: Which branch it is.
         response_id: Of the answer that began last in its record.
     """
@@ -125,14 +127,12 @@ class Reader:
         if event.type == CREATED:
             return _created(event)
         server_event = session_events_pb2.ServerEvent.FromString(event.payload)
-        if not server_event.HasField("created_at"):
-            server_event.created_at.FromNanoseconds(event.created_at)
         branch = server_event.WhichOneof("event") or ""
         if branch == "response_started":
             self._response_id, self._texts = server_event.response_started.response_id, []
         elif branch in _OF_AN_ANSWER:
             await self._complete(getattr(server_event, branch), branch, event)
-        return place(server_event, event.stream.name, event.seq)
+        return place(server_event, event.stream.name, event.seq, event.created_at)
 
     async def _complete(self, part: Any, branch: str, event: Event) -> None:
         """Give back what an event of an answer is kept without."""
@@ -168,10 +168,9 @@ def _created(event: Event) -> session_events_pb2.ServerEvent:
     session.session_id = event.stream.name
     session.config.CopyFrom(made.config)
     session.last_sequence = event.seq
-    server_event.created_at.FromNanoseconds(event.created_at)
-    session.create_time.CopyFrom(server_event.created_at)
-    session.update_time.CopyFrom(server_event.created_at)
-    return place(server_event, event.stream.name, event.seq)
+    session.create_time.FromNanoseconds(event.created_at)
+    session.update_time.CopyFrom(session.create_time)
+    return place(server_event, event.stream.name, event.seq, event.created_at)
 
 
 class Work:
@@ -191,24 +190,27 @@ class Work:
         self._began = began
         self._model = model
 
-    def execution(self, event: session_events_pb2.ServerEvent, kind: str) -> Execution | None:
+    def execution(
+        self, event: session_events_pb2.ServerEvent, kind: str, at: int
+    ) -> Execution | None:
         """Return the row that ``event`` makes or changes; None when it does neither.
 
         Args:
             event: What happened.
             kind: Which branch it is.
+            at: When it did, in nanoseconds since the epoch.
         """
         match kind:
             case "response_started":
                 self.response_id = event.response_started.response_id
-                self._began, self._model = event.created_at.ToNanoseconds(), ""
+                self._began, self._model = at, ""
                 return Execution(self.response_id, ASSISTANT)
             case "response_model":
                 self._model = event.response_model.model.model
             case "response_model_substituted":
                 self._model = event.response_model_substituted.substitution.to_model
             case "response_done" if event.response_done.response_id == self.response_id:
-                return self._ended(event.response_done, event.created_at.ToNanoseconds())
+                return self._ended(event.response_done, at)
         return None
 
     def _ended(self, done: session_events_pb2.ResponseDone, at: int) -> Execution:

@@ -30,10 +30,12 @@ def _hurry(log: Any) -> None:
     append = log.append
     under_way: dict[StreamKey, asyncio.Task[None]] = {}
 
-    async def early(self: Any, batch: Sequence[Append], *, fence: int = 0) -> list[int]:
+    async def early(
+        self: Any, batch: Sequence[Append], *, fence: int = 0, at: int = 0
+    ) -> list[int]:
         first = batch[0]
         if first.stream.kind != "session" or not first.expected_seq:
-            done: list[int] = await append(self, batch, fence=fence)
+            done: list[int] = await append(self, batch, fence=fence, at=at)
             return done
         before = under_way.get(first.stream)
 
@@ -41,7 +43,7 @@ def _hurry(log: Any) -> None:
             if before is not None:
                 await before
             await asyncio.sleep(_EARLY_S)
-            await append(self, batch, fence=fence)
+            await append(self, batch, fence=fence, at=at)
 
         under_way[first.stream] = asyncio.create_task(later())
         seqs, seq = [], first.expected_seq
