@@ -10,6 +10,7 @@ from typing import Final
 from ensemble.core.errors import EnsembleError
 from ensemble.orchestrator.heard import SpokenText
 from ensemble.orchestrator.patience import LOST, once_there
+from ensemble.orchestrator.playhead import Playhead
 from ensemble.orchestrator.ports import Synthesis, Synthesizer
 from ensemble.transport.status import from_status
 from ensemble.v1 import common_pb2, session_events_pb2, tts_service_pb2
@@ -18,13 +19,6 @@ Send = Callable[[session_events_pb2.ServerEvent], Awaitable[bool]]
 
 _AHEAD: Final = 50
 """Frames of 20 ms that the synthesiser may be ahead of what was sent."""
-
-_REPORT_LIFE: Final = 1.0
-"""Seconds after which a report is old and playback is taken to have gone on by the clock."""
-
-_DOUBT_S: Final = 3.0
-"""Seconds after which a client that reports no more is taken to have gone on playing. Longer than
-it takes to notice that it is gone: what it did not hear is then sent again."""
 
 _KEPT_S: Final = 1.0
 """Seconds of played speech kept for a client that comes back and had heard less."""
@@ -92,7 +86,7 @@ class Voice:
         self._on_error = on_error
         self._reports = reports
         self._patience_s = patience_s
-        self._loop = asyncio.get_running_loop()
+        self._playhead = Playhead(rate)
         self._spoken = SpokenText()
         self._texts: deque[str] = deque()
         self._text_done = False
@@ -102,23 +96,16 @@ class Voice:
         self._made_all = False
         self._synthesis: Synthesis | None = None
         self._step = asyncio.Event()
-        self._sent = 0
         self._skip = 0
         self._total = 0
         self._made = 0
-        self._base = 0
-        self._base_time = 0.0
-        self._reported = False
-        self._confirmed = 0
-        self._confirmed_time = 0.0
-        self._paused = False
         self._silenced = False
         self._news = asyncio.Event()
 
     @property
     def has_sent(self) -> bool:
         """Some of it is on its way."""
-        return self._sent > 0
+        return self._playhead.sent > 0
 
     def say(self, text: str) -> None:
         """Add text of the response."""
@@ -133,9 +120,7 @@ class Voice:
 
     def report(self, played: int) -> None:
         """Take note of how many samples the client has played."""
-        self._base, self._base_time = min(played, self._sent), self._loop.time()
-        self._confirmed, self._confirmed_time = self._base, self._base_time
-        self._reported = True
+        self._playhead.report(played)
         self._forget()
         self._step.set()
         self._news.set()
@@ -146,23 +131,19 @@ class Voice:
 
     def pause(self) -> None:
         """Nobody is there to hear it."""
-        if not self._paused:
-            self._base = self._certain()
-            self._paused = True
+        self._playhead.pause(self._reports())
 
     def resume(self, played: int | None) -> None:
         """Somebody is there again, who has heard ``played`` samples, or did not say."""
-        if played is not None and played > self._sent:
+        playhead = self._playhead
+        if played is not None and played > playhead.sent:
             # An earlier process spoke so far: what is made again up to there is not sent.
             self._skip = max(self._skip, played)
-        heard = self._base if played is None else min(played, self._sent)
+        heard = playhead.resumes_at(played)
         while self._kept and self._kept[-1].end > heard:
             self._frames.appendleft(self._kept.pop())
-        self._sent = self._frames[0].audio.offset_samples if self._frames else self._sent
-        self._base, self._base_time = heard, self._loop.time()
-        self._confirmed, self._confirmed_time = self._base, self._base_time
-        self._reported = self._reported or played is not None
-        self._paused = False
+        sent = self._frames[0].audio.offset_samples if self._frames else playhead.sent
+        playhead.resume(heard, sent, reported=played is not None)
         self._step.set()
 
     async def heard(self, wait_s: float) -> int:
@@ -170,13 +151,13 @@ class Voice:
 
         Called once the speech was stopped; waits at most ``wait_s`` for the client's report.
         """
-        if self._sent and not self._paused:
-            self._base, self._base_time = self._position(), self._loop.time() + wait_s
+        if self._playhead.sent and not self._playhead.paused:
+            self._playhead.stop(wait_s)
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._news.wait()
-        return self._spoken.heard(self._base)
+        return self._spoken.heard(self._playhead.stopped_at)
 
     async def run(self) -> common_pb2.Usage:
         """Speak until all was played; return what the synthesiser used."""
@@ -253,7 +234,7 @@ class Voice:
     async def _play(self) -> None:
         done_said = False
         while True:
-            if self._paused or self._silenced:
+            if self._playhead.paused or self._silenced:
                 await self._next_step(None)
             elif self._frames:
                 await self._play_one()
@@ -265,7 +246,7 @@ class Voice:
                     response_id=self._response_id, total_samples=self._total
                 )
                 await self._send(session_events_pb2.ServerEvent(response_audio_done=done))
-            elif (left := self._total - self._certain()) > 0:
+            elif (left := self._total - self._playhead.certain(self._reports())) > 0:
                 await self._next_step(max(left / self._rate, _LEAST_WAIT_S))
             else:
                 return
@@ -276,12 +257,12 @@ class Voice:
             await self._synthesis_allows()
             return
         frame = self._frames[0]
-        ahead = frame.end - self._lead - self._position()
+        ahead = frame.end - self._lead - self._playhead.position()
         if ahead > 0:
             await self._next_step(ahead / self._rate)
             return
-        if not self._sent:
-            self._base_time = self._confirmed_time = self._loop.time()
+        if not self._playhead.sent:
+            self._playhead.begin()
         event = session_events_pb2.ServerEvent()
         delta = event.response_audio_delta
         delta.response_id = self._response_id
@@ -292,7 +273,7 @@ class Voice:
         # Counted as sent before the wait: a flush meanwhile must know of it.
         self._frames.popleft()
         self._kept.append(frame)
-        self._sent = frame.end
+        self._playhead.sent = frame.end
         await self._send(event)
         self._forget()
         await self._synthesis_allows()
@@ -305,8 +286,7 @@ class Voice:
         """Take a frame as heard; True if a part of it was not, which then comes first."""
         if frame.end <= self._skip:
             self._frames.popleft()
-            self._sent = self._base = frame.end
-            self._base_time = self._loop.time()
+            self._playhead.pass_over(frame.end)
             return False
         self._frames[0] = frame.after(self._skip)
         return True
@@ -318,30 +298,8 @@ class Voice:
             async with asyncio.timeout(limit):
                 await self._step.wait()
 
-    def _position(self) -> int:
-        """Samples taken to have been played by now."""
-        if self._paused or not self._sent:
-            return self._base
-        now = self._loop.time()
-        grace = _REPORT_LIFE if self._reported else 0.0
-        elapsed = max(now - self._base_time - grace, 0.0)
-        position = self._base + int(elapsed * self._rate)
-        if position > self._sent:
-            # Everything sent was played: the clock stands until there is more.
-            self._base, self._base_time = self._sent, now - grace
-            return self._sent
-        return position
-
-    def _certain(self) -> int:
-        """Samples of which it is certain enough that they were heard."""
-        silent_s = self._loop.time() - self._confirmed_time
-        reports = self._reported or self._reports()
-        if reports and not self._paused and silent_s < _DOUBT_S:
-            return self._confirmed
-        return self._position()
-
     def _forget(self) -> None:
         """Drop what was played too long ago to be asked for again."""
-        oldest = self._certain() - int(_KEPT_S * self._rate)
+        oldest = self._playhead.certain(self._reports()) - int(_KEPT_S * self._rate)
         while self._kept and self._kept[0].end <= oldest:
             self._kept.popleft()
