@@ -93,11 +93,11 @@ class _Method:
         compression: grpc.Compression | None,
     ) -> Any:
         outgoing = Outgoing(self._method, timeout, list(metadata) if metadata else [])
-        begun: list[Begun] = []
+        begun: tuple[Begun, ...] = ()
         for intercept in self._intercepts:
             hook = intercept(outgoing)
             if hook is not None:
-                begun.append(hook)
+                begun = (*begun, hook)
         entries: Any = outgoing.metadata
         if metadata is None and not _repeats(entries):
             entries = Entries(entries)

@@ -13,7 +13,7 @@ from typing import Final
 
 from ensemble.transport import context
 from ensemble.transport.outgoing import ClientInterceptor, Outgoing
-from ensemble.transport.tracing import TRACE_RELAY, TracingInterceptor, tracing_is_on
+from ensemble.transport.tracing import TracingInterceptor, tracing_is_on
 
 DEADLINE_MARGIN: Final = 0.01
 """Seconds that a call keeps back from its own deadline when it calls on, so that it can
@@ -24,7 +24,8 @@ _EXPIRED: Final = -1.0
 
 
 class CallContextInterceptor:
-    """Passes on what the request being served is: its id, its time, whom it is for.
+    """Passes on what the request being served is: its id, its time, whom it is for, and a trace
+    that this process only relays.
 
     One interceptor, because each costs every call. A call outside of any request begins a new
     id; a nested one gets no more time than is left, less the margin.
@@ -37,8 +38,8 @@ class CallContextInterceptor:
         self._numbers = itertools.count(1)
 
     def intercept(self, outgoing: Outgoing) -> None:
-        """Append ``x-request-id``, unless the caller has set it, and the trusted metadata;
-        lower the timeout."""
+        """Append ``x-request-id``, unless the caller has set it, the trusted metadata and the
+        trace; lower the timeout."""
         metadata = outgoing.metadata
         for key, _ in metadata:
             if key == context.REQUEST_ID_KEY:
@@ -56,6 +57,9 @@ class CallContextInterceptor:
         trusted = context.trusted.get()
         if trusted:
             metadata.extend(trusted.items())
+        came_from = context.trace.get()
+        if came_from:
+            metadata.extend(came_from)
 
 
 class MetadataInterceptor:
@@ -85,7 +89,7 @@ def standard_interceptors(*, traced: bool = False) -> Sequence[ClientInterceptor
         traced: Write spans; they are written too where a tracer is installed already.
     """
     # Asking for each call whether somebody traces would cost as much as all the rest.
-    return (_CONTEXT, TracingInterceptor() if traced or tracing_is_on() else TRACE_RELAY)
+    return (_CONTEXT, TracingInterceptor()) if traced or tracing_is_on() else (_CONTEXT,)
 
 
 _CONTEXT: Final = CallContextInterceptor()

@@ -15,7 +15,6 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.span import TraceState
 
-from ensemble.transport import context as call_context
 from ensemble.transport.outgoing import Begun, Outgoing
 
 TRACEPARENT: Final = "traceparent"
@@ -69,20 +68,16 @@ def inject(metadata: list[tuple[str, str | bytes]], context: SpanContext) -> Non
 
 def extract(metadata: Iterable[tuple[str, str | bytes]]) -> Context | None:
     """Return a context with the caller's span, or None when none came along."""
-    parent = state = ""
-    for key, value in metadata:
-        if key == TRACEPARENT and isinstance(value, str):
-            parent = value
-        elif key == TRACESTATE and isinstance(value, str):
-            state = value
-    if not parent or (match := _TRACEPARENT(parent)) is None:
+    entries = dict(metadata)
+    parent, state = entries.get(TRACEPARENT), entries.get(TRACESTATE)
+    if not isinstance(parent, str) or (match := _TRACEPARENT(parent)) is None:
         return None
     span_context = SpanContext(
         int(match[1], 16),
         int(match[2], 16),
         is_remote=True,
         trace_flags=trace.TraceFlags(int(match[3], 16)),
-        trace_state=TraceState.from_header([state]) if state else None,
+        trace_state=TraceState.from_header([state]) if isinstance(state, str) else None,
     )
     if not span_context.is_valid:
         return None
@@ -142,19 +137,6 @@ class TracingInterceptor:
                 call.add_done_callback(lambda done: end_span(span, _code_of(done)))
 
         return begun
-
-
-class TraceRelay:
-    """Passes on a trace that came in, in a process that writes no spans."""
-
-    def intercept(self, outgoing: Outgoing) -> None:
-        """Append the trace context of the call being served, if there is one."""
-        came = call_context.trace.get()
-        if came:
-            outgoing.metadata.extend(came)
-
-
-TRACE_RELAY: Final = TraceRelay()
 
 
 def _code_of(call: grpc.aio.Call) -> grpc.StatusCode:
