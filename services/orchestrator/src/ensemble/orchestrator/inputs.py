@@ -29,6 +29,8 @@ class Inputs:
         session: Where turns go.
     """
 
+    __slots__ = ("_config", "_listener", "_session", "_texts")
+
     def __init__(self, session: Session) -> None:
         self._session = session
         self._config = session.conversation.config

@@ -12,6 +12,8 @@ from ensemble.v1 import common_pb2, session_events_pb2
 class Live:
     """A session in memory, and who is attached to it."""
 
+    __slots__ = ("_away", "inputs", "session")
+
     def __init__(self, session: Session) -> None:
         self.session = session
         self.inputs = Inputs(session)

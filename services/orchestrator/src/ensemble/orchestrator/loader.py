@@ -141,14 +141,13 @@ class Loader:
         for refused in await asyncio.gather(*holding, return_exceptions=True):
             if refused is not None:
                 raise refused
-        for glance, accepted in zip(
-            await self._log.glance(list(heard), limit=1), heard.values(), strict=True
-        ):
-            if glance is not None:
-                head = glance.head
-                (last,) = await self._log.read(head.stream, head.last_seq - 1)
-                noted = session_events_pb2.InputAccepted.FromString(last.payload)
-                accepted.samples = max(accepted.samples, noted.samples)
+        glances = await self._log.glance(list(heard), limit=1)
+        heads = [glance.head for glance in glances if glance is not None]
+        lasts = (self._log.read(head.stream, head.last_seq - 1) for head in heads)
+        for head, (last, *_) in zip(heads, await asyncio.gather(*lasts), strict=True):
+            noted = session_events_pb2.InputAccepted.FromString(last.payload)
+            accepted = heard[head.stream]
+            accepted.samples = max(accepted.samples, noted.samples)
 
 
 async def _ended(live: Live) -> Live | EnsembleError:

@@ -3,9 +3,10 @@
 import hashlib
 
 from ensemble.core.errors import UnsupportedAudioFormatError
-from ensemble.eventlog import StreamKey
+from ensemble.eventlog import Append, StreamKey
 from ensemble.orchestrator.input_audio import check_formats
-from ensemble.v1 import common_pb2, session_pb2
+from ensemble.orchestrator.stored import CREATED
+from ensemble.v1 import common_pb2, orchestrator_service_pb2, session_pb2
 
 
 def checked(config: session_pb2.SessionConfig, sample_rate: int) -> session_pb2.SessionConfig:
@@ -30,6 +31,24 @@ def checked(config: session_pb2.SessionConfig, sample_rate: int) -> session_pb2.
         audio.channel_count = 1
         audio.sample_rate_hertz = audio.sample_rate_hertz or sample_rate
     return complete
+
+
+def creation(
+    key: StreamKey, owner: str, made: orchestrator_service_pb2.OpenSessionRequest
+) -> list[Append]:
+    """Return what makes a session: its first event, and which request it was.
+
+    Args:
+        key: Its stream, which must be new.
+        owner: Whose it is, tenant and principal.
+        made: What it is made from.
+    """
+    payload = made.SerializeToString()
+    batch = [Append(key, CREATED, payload, expected_seq=0, owner=owner, own=True)]
+    if made.request_id:
+        request = request_key(owner, made.request_id)
+        batch.append(Append(request, "made", key.name.encode(), expected_seq=0))
+    return batch
 
 
 def request_key(owner: str, request_id: str) -> StreamKey:

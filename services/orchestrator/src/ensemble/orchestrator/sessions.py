@@ -17,17 +17,17 @@ from ensemble.core.errors import (
     UnexpectedMessageError,
 )
 from ensemble.core.ids import new_id
-from ensemble.eventlog import Append, EventLog, Head
+from ensemble.eventlog import EventLog, Head
 from ensemble.orchestrator.inputs import accepted_key
 from ensemble.orchestrator.live import Live
 from ensemble.orchestrator.loader import Found, Loader
 from ensemble.orchestrator.loading import load
 from ensemble.orchestrator.membership import Membership
-from ensemble.orchestrator.opening import checked, request_key
+from ensemble.orchestrator.opening import checked, creation, request_key
 from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.settings import OrchestratorSettings
-from ensemble.orchestrator.stored import CREATED, session_key
+from ensemble.orchestrator.stored import session_key
 from ensemble.orchestrator.takeover import Takeover
 from ensemble.v1 import orchestrator_service_pb2, session_pb2
 
@@ -115,27 +115,17 @@ class Sessions:
             request_id=request_id,
         )
         key = session_key(session_id)
-        batch = [
-            Append(
-                key,
-                CREATED,
-                made.SerializeToString(),
-                expected_seq=0,
-                owner=str(owner),
-                own=True,
-            )
-        ]
-        request = request_key(str(owner), request_id)
-        if request_id:
-            batch.append(Append(request, "made", session_id.encode(), expected_seq=0))
+        batch = creation(key, str(owner), made)
         try:
             await self._log.append(batch, fence=self._membership.fence)
         except ConflictError:
-            (first,) = await self._log.read(request, limit=1)
+            (first,) = await self._log.read(request_key(str(owner), request_id), limit=1)
             return await self.get(owner, first.payload.decode()), False
         head = await self._log.head(key)  # it alone knows when that was
-        if head is None or head.fence != self._membership.fence:
-            # This process was taken for dead meanwhile, and is another instance now.
+        known = session_id in self._live or session_id in self._loading
+        if head is None or head.fence != self._membership.fence or known:
+            # This process was taken for dead meanwhile, and is another instance now; or somebody
+            # has found the session already.
             return await self.get(owner, session_id), True
         self._live[session_id] = live = self._loader.made(head, made)
         await self._make_room([session_id])
