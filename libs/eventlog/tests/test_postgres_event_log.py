@@ -159,8 +159,8 @@ async def _listening(dsn: str) -> int:
     ((count,),) = await run(
         dsn,
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND (query ILIKE 'LISTEN%' OR query LIKE '%s.last_seq > n.seq%')"
-        "AND pid <> pg_backend_pid()",
+        "AND (query ILIKE 'LISTEN%' OR query LIKE '%pg_notify%' "
+        "OR query LIKE '%s.last_seq > n.seq%') AND pid <> pg_backend_pid()",
     )
     return int(count)
 
@@ -178,6 +178,36 @@ async def test_the_poll_does_without_notifications(
         await other.append([event(ONE)])
         assert (await asyncio.wait_for(following, 20)).seq == 1
     await other.close()
+
+
+async def test_who_is_alone_tells_nobody_until_somebody_listens(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = 0
+    send = postgres_listener.PostgresListener._send
+
+    async def count(self: postgres_listener.PostgresListener, connection: object) -> None:
+        nonlocal told
+        told += 1
+        await send(self, connection)
+
+    monkeypatch.setattr(postgres_listener.PostgresListener, "_send", count)
+    monkeypatch.setattr(postgres_listener, "_POLL_S", 0.05)
+    log = await PostgresEventLog.open(dsn)
+    for _ in range(20):
+        await log.append([event(TWO)])
+        await asyncio.sleep(0.02)
+    assert not told
+    monkeypatch.setattr(postgres_listener, "_POLL_S", 1000.0)
+    other = await PostgresEventLog.open(dsn)
+    async with aclosing(other.tail(ONE)) as events:
+        following = asyncio.ensure_future(anext(events))
+        while not told:
+            await log.append([event(ONE)])
+            await asyncio.sleep(0.02)
+        assert (await asyncio.wait_for(following, 20)).seq >= 1
+    await other.close()
+    await log.close()
 
 
 async def test_an_erasure_by_another_log_is_seen(dsn: str, log: PostgresEventLog) -> None:

@@ -48,7 +48,7 @@ _COUNTED: Final = {
 
 _ERASE: Final = """
 UPDATE segments e SET digest = n.digest, payload = '', text = ''
-FROM unnest($1::bigint[], $2::bytea[]) AS n (position, digest) WHERE e.position = n.position
+FROM unnest($2::bigint[], $3::bytea[]) AS n (seq, digest) WHERE e.stream = $1 AND e.seq = n.seq
 """
 
 
@@ -307,7 +307,7 @@ async def _erase(connection: Connection, stream: StreamKey) -> int:
         if not rows:
             break
         digests = [salt.digest(seq, *content) for _, seq, _, *content in rows]
-        await connection.execute(_ERASE, [position for position, *_ in rows], digests)
+        await connection.execute(_ERASE, id_, [row["seq"] for row in rows], digests)
         after = rows[-1]["seq"]
         erased += sum(segments.count(row["types"]) for row in rows)
     await connection.execute("UPDATE streams SET owner = '', secret = '' WHERE id = $1", id_)

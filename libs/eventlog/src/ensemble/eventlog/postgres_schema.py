@@ -97,7 +97,7 @@ CREATE TABLE types (
 INSERT INTO types (name, version) SELECT type, schema_version FROM events
     GROUP BY type, schema_version ORDER BY min(position);
 CREATE TABLE segments (
-    position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    position bigint GENERATED ALWAYS AS IDENTITY,
     stream bigint NOT NULL,
     seq bigint NOT NULL,
     created_at bigint NOT NULL,
@@ -106,7 +106,8 @@ CREATE TABLE segments (
     link bytea NOT NULL,
     payload bytea NOT NULL,
     text text NOT NULL,
-    digest bytea
+    digest bytea,
+    PRIMARY KEY (stream, seq)
 );
 INSERT INTO segments OVERRIDING SYSTEM VALUE
     SELECT e.position, e.stream, e.seq, e.created_at, 0, CASE
@@ -118,8 +119,7 @@ INSERT INTO segments OVERRIDING SYSTEM VALUE
 SELECT setval(pg_get_serial_sequence('segments', 'position'),
     greatest((SELECT coalesce(max(position), 0) FROM streams),
         (SELECT coalesce(max(position), 0) FROM events)) + 1, false);
-DROP TABLE events;
-CREATE UNIQUE INDEX segments_by_stream ON segments (stream, seq)
+DROP TABLE events
 """
 
 
