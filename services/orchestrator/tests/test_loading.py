@@ -1,5 +1,6 @@
 """Sessions come into memory: made, read one by one, or many at once."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -53,6 +54,22 @@ async def test_a_session_that_was_just_made_is_as_if_it_were_read(rig) -> None: 
     again, new = await sessions.open(Owner("", "ann"), config, history, "request")
     assert again is live
     assert not new
+
+
+async def test_one_that_is_made_twice_at_once_is_one(rig) -> None:  # type: ignore[no-untyped-def]
+    sessions, log = rig.service._sessions, rig.service._log
+    head = log.head
+
+    async def slow(stream: StreamKey) -> Any:
+        await asyncio.sleep(0.05)
+        return await head(stream)
+
+    log.head = slow
+    for number in range(5):
+        making = (sessions.open(Owner("", "ann"), voice_config(), (), str(number)) for _ in "123")
+        made = await asyncio.gather(*making)
+        assert len({id(live) for live, _ in made}) == 1
+        assert sum(new for _, new in made) == 1
 
 
 def _said(branch: str, seq: int, **event: Any) -> Append:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from ensemble.core.errors import EnsembleError, SessionNotFoundError
-from ensemble.eventlog import EventLog, Head
+from ensemble.eventlog import EventLog
 from ensemble.orchestrator.conversation import Conversation
 from ensemble.orchestrator.inputs import accepted_key
 from ensemble.orchestrator.live import Live
@@ -83,11 +83,16 @@ class Loader:
             found |= await self.load_held([each])
         return found
 
-    def made(self, head: Head, request: orchestrator_service_pb2.OpenSessionRequest) -> Live:
+    def made(
+        self,
+        session_id: str,
+        owner: str,
+        created_at: int,
+        request: orchestrator_service_pb2.OpenSessionRequest,
+    ) -> Live:
         """Return a session that was just made from ``request``, as it would be loaded."""
         limit = self._settings.history_messages
-        conversation = begun(head.stream.name, 1, head.created_at, request, limit)
-        return self._live(conversation, head.owner)
+        return self._live(begun(session_id, 1, created_at, request, limit), owner)
 
     async def _load(self, session_ids: Sequence[str]) -> Found:
         loaded = await load(self._log, session_ids, self._settings.history_messages)

@@ -1,6 +1,7 @@
 """All sessions of this process: made, found, folded from the log, forgotten."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Container, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -114,20 +115,20 @@ class Sessions:
             history=history,
             request_id=request_id,
         )
-        key = session_key(session_id)
-        batch = creation(key, str(owner), made)
+        batch = creation(session_key(session_id), str(owner), made)
+        fence, now = self._membership.fence, time.time_ns()
         try:
-            await self._log.append(batch, fence=self._membership.fence)
+            await self._log.append(batch, fence=fence, at=now)
         except ConflictError:
             (first,) = await self._log.read(request_key(str(owner), request_id), limit=1)
             return await self.get(owner, first.payload.decode()), False
-        head = await self._log.head(key)  # it alone knows when that was
         known = session_id in self._live or session_id in self._loading
-        if head is None or head.fence != self._membership.fence or known:
+        if fence != self._membership.fence or known:
             # This process was taken for dead meanwhile, and is another instance now; or somebody
             # has found the session already.
             return await self.get(owner, session_id), True
-        self._live[session_id] = live = self._loader.made(head, made)
+        live = self._loader.made(session_id, str(owner), now, made)
+        self._live[session_id] = live
         await self._make_room([session_id])
         return live, True
 
