@@ -72,17 +72,13 @@ async def test_layers_are_left_in_reverse_and_only_those_that_were_entered():
 
 
 @pytest.mark.filterwarnings("error")
-async def test_the_requests_of_a_refused_call_are_not_begun_to_be_read():
-    class Refusing(Layer):
-        def enter(self, call):
-            raise DrainingError
+async def test_requests_that_a_handler_does_not_read_are_not_begun_to_be_read():
+    async def refuse(requests, context):
+        raise DrainingError
+        yield
 
-    async def echo(requests, context):
-        async for request in requests:
-            yield request
-
-    server = grpc.aio.server(interceptors=[ServerChain([Refusing()], lambda _: None)])
-    handlers = {"Echo": grpc.stream_stream_rpc_method_handler(echo)}
+    server = grpc.aio.server(interceptors=[ServerChain([], lambda _: None)])
+    handlers = {"Echo": grpc.stream_stream_rpc_method_handler(refuse)}
     server.add_registered_method_handlers("t.T", handlers)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

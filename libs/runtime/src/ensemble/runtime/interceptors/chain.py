@@ -194,7 +194,7 @@ class _CheckedRequests:
     def __init__(self, requests: AsyncIterator[Any], check: RequestCheck) -> None:
         self._requests = requests
         # A network server's iterator that is never read would warn of it when it is collected,
-        # so it is not made for a call that is refused.
+        # so it is not made for a handler that refuses its call.
         self._next: Callable[[], Awaitable[Any]] | None = None
         self._check = check
 
