@@ -116,3 +116,23 @@ async def test_many_go_on_at_once_and_one_that_may_not_is_ended(rig) -> None:  #
             said,
             bool(said),
         )
+
+
+async def test_a_session_is_in_memory_once_whoever_asks_for_it_meanwhile(rig) -> None:  # type: ignore[no-untyped-def]
+    owner, config = Owner("", "ann"), session_pb2.SessionConfig()
+    made = [await rig.service._sessions.open(owner, config) for _ in range(3)]
+    a, b, c = (live.session.session_id for live, _ in made)
+    await rig.restart()
+    sessions = rig.service._sessions
+    await rig.service._membership.hold([StreamKey("session", each) for each in (a, b, c)])
+    loading = asyncio.create_task(sessions.get(owner, b))
+    await asyncio.sleep(0)
+    taking_up = asyncio.create_task(sessions._take_up([a, b, c]))
+    await asyncio.sleep(0)
+    asked = [asyncio.create_task(sessions.get(owner, each)) for each in (a, c)]
+    await asyncio.gather(loading, taking_up, *asked)
+    assert taking_up.result() == {}
+    first, second = (task.result() for task in asked)
+    assert await sessions.get(owner, a) is first
+    assert await sessions.get(owner, b) is loading.result()
+    assert await sessions.get(owner, c) is second

@@ -265,20 +265,18 @@ class Sessions:
 
     async def _take_up(self, session_ids: Sequence[str]) -> dict[str, EnsembleError]:
         """Bring sessions that are held into memory; returns why, for those that could not be."""
-        failed: dict[str, EnsembleError] = {}
-        absent: list[str] = []
-        for each in session_ids:
-            if each in self._loading:
-                try:
-                    await self._loaded(each)
-                except EnsembleError as exc:
-                    failed[each] = exc
-            elif each not in self._live:
-                absent.append(each)
+        coming = [each for each in session_ids if each in self._loading]
+        absent = [each for each in session_ids if each not in self._live and each not in coming]
+        found: Found = {}
         if absent:
+            # Begun before anything is waited for: a session is brought into memory once.
             found = await asyncio.shield(self._bring(absent, self._loader.load_held(absent)))
-            failed |= {key: why for key, why in found.items() if isinstance(why, EnsembleError)}
-        return failed
+        for each in coming:
+            try:
+                found[each] = await self._loaded(each)
+            except EnsembleError as exc:
+                found[each] = exc
+        return {each: why for each, why in found.items() if isinstance(why, EnsembleError)}
 
     def _bring(
         self, session_ids: Sequence[str], work: Coroutine[Any, Any, Found]
