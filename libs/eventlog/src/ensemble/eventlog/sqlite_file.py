@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import resource
 import sqlite3
@@ -16,9 +15,9 @@ from ensemble.core.errors import (
     EnsembleError,
     StorageCorruptError,
     StorageFullError,
-    StorageLockedError,
     StorageUnavailableError,
 )
+from ensemble.eventlog.store_folder import Lock, sync
 
 T = TypeVar("T")
 
@@ -114,7 +113,10 @@ class SqliteFile:
         self.path = path
         self._page_bytes = page_bytes
         self._wal_bytes = wal_bytes
-        self._lock = _Lock(path)
+        try:
+            self._lock = Lock(path)
+        except OSError as exc:
+            raise translate(exc, path) from exc
         try:
             self._refuse_foreign()
             self.writer = self.connect()
@@ -174,7 +176,7 @@ class SqliteFile:
             StorageUnavailableError: The disk failed.
         """
         try:
-            _sync(self.path.with_name(self.path.name + "-wal"))
+            sync(self.path.with_name(self.path.name + "-wal"))
         except OSError as exc:
             raise translate(exc, self.path) from exc
 
@@ -305,57 +307,6 @@ class SqliteFile:
             with contextlib.suppress(sqlite3.Error):
                 self.writer.execute("ROLLBACK")
             raise
-
-
-def _make_folder(folder: Path) -> None:
-    """Make sure that there is a folder, and that a power cut does not take its name away.
-
-    SQLite syncs the folder of its files, but nobody syncs where that folder itself is named.
-    """
-    absent = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for made in absent or [folder]:
-        # A parent that may not be read cannot be synced; nor was anything made in it.
-        with contextlib.suppress(PermissionError):
-            _sync(made.parent)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-class _Lock:
-    """A lock file beside the database, released by the kernel when its holder dies."""
-
-    def __init__(self, path: Path) -> None:
-        name = path.with_name(path.name + ".lock")
-        try:
-            _make_folder(path.parent)
-            self._fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise translate(exc, path) from exc
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._fd)
-            raise StorageLockedError(
-                f"Process {holder} already uses {path.parent}. Stop it first, or choose another "
-                "folder with ENSEMBLE_HOME.",
-                metadata={"folder": str(path.parent), "pid": holder},
-            ) from exc
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, str(os.getpid()).encode(), 0)
-
-    def release(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 async def open_store(
