@@ -65,9 +65,7 @@ class Takeover:
             self._wake.clear()
             try:
                 await self._take_broken()
-                while await self._take_orphans():
-                    if self._membership.is_busiest:
-                        break  # the others have until the next beat to take the rest
+                await self._take_orphans()
             except EnsembleError as exc:
                 _LOG.warning("take_up_failed", reason=exc.reason)
             if self._membership.is_alone and not self._broken:
@@ -86,16 +84,30 @@ class Takeover:
                 self._failed(session_id, exc)
             self._broken.discard(session_id)
 
-    async def _take_orphans(self) -> int:
-        taken = await self._membership.take_orphans("session", OPEN, _AT_ONCE)
-        failed = await self._load_held([key.name for key in taken])
+    async def _take_orphans(self) -> None:
+        """Take what there is; while some are read, the next ones are claimed already."""
+        loading: set[asyncio.Task[None]] = set()
+        try:
+            while taken := await self._membership.take_orphans("session", OPEN, _AT_ONCE):
+                loading.add(asyncio.create_task(self._take([key.name for key in taken])))
+                if len(loading) > 1:
+                    done, loading = await asyncio.wait(loading, return_when=asyncio.FIRST_COMPLETED)
+                    for each in done:
+                        each.result()
+                if self._membership.is_busiest:
+                    break  # the others have until the next beat to take the rest
+            await asyncio.gather(*loading)
+        finally:
+            for each in loading:
+                each.cancel()
+
+    async def _take(self, session_ids: Sequence[str]) -> None:
+        failed = await self._load_held(session_ids)
         for session_id, error in failed.items():
             self._failed(session_id, error)
             if error.retryable:
                 self.add(session_id)
-        if taken:
-            _LOG.info("answers_taken_up", count=len(taken))
-        return len(taken)
+        _LOG.info("answers_taken_up", count=len(session_ids))
 
     def _failed(self, session_id: str, error: EnsembleError) -> None:
         _LOG.warning("take_up_failed", session_id=session_id, reason=error.reason)
