@@ -15,7 +15,7 @@ from tests.bench.report import Row, row
 
 async def run(quick: bool) -> list[Row]:
     """Measure each system on SQLite."""
-    ours, theirs = (200, 30) if quick else (1000, 100)
+    ours, theirs = (500, 30) if quick else (1000, 100)
     async with Stores() as stores:
 
         async def each(measure: str, name: str, count: int) -> float | None:

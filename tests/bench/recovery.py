@@ -6,9 +6,10 @@ the process is killed. Another one starts: it is *accepting* when it serves a ca
 session, and *running* when the model of every dialogue was asked to go on and says more: each
 says a piece at once, and the rest when all of them were asked, so that what is measured is the
 taking up and not how fast thousands of words can be said. Then each client comes back: what it
-had before and what it gets now must be the whole answer, nothing lost and nothing twice. An
+had before and what it gets now must be the whole answer, nothing lost and nothing twice.
+``slowest_call`` is the longest that somebody waited who asked about a session meanwhile. An
 answer whose model is lost twice is ended as interrupted, by design; it is told apart. ``open``
-is how many were in the middle when the process was killed: streams beat every 200 ms, and a
+is how many were in the middle when the process was killed: idle streams give signs of life, and a
 machine that cannot keep that up for all of them loses some of the models before.
 
 LangGraph and DBOS: every dialogue's model is asked and has not answered. *Accepting* is a compiled
@@ -21,7 +22,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ def _rows(name: str, ours: _Found, others: dict[str, _Found], *, judged: bool) -
         row(f"{name}.open", ours["open"], "dialogues", goal=least),
         row(f"{name}.accepting", ours["accepting"], "s", goal="<= 0.8" if judged else None),
         row(f"{name}.running_after", waited, "s", goal="<= 0.5" if judged else None),
+        row(f"{name}.slowest_call", ours["slowest"] * 1000, "ms"),
         row(f"{name}.damaged", ours["damaged"], "dialogues", goal="<= 0"),
         row(f"{name}.interrupted", ours["interrupted"], "dialogues"),
     ]
@@ -234,12 +236,29 @@ async def _ensemble(stores: Stores, kind: str, count: int) -> _Found:
         begin = await orchestrator.start()
         accepting = await orchestrator.accepting(before[0].session_id) - begin
         async with asyncio.timeout(_PATIENCE_S):
-            while not _all_running(router, opened):
-                await asyncio.sleep(0.005)
+            slowest = await _slowest_call(
+                orchestrator.address, lambda: _all_running(router, opened)
+            )
         running = max(router.resumed_at.values()) - begin
         router.rest.set()
         after = await _after(orchestrator.address, before)
-    return {"accepting": accepting, "running": running, "open": float(len(opened)), **after}
+    found = {"accepting": accepting, "running": running, "slowest": slowest}
+    return {**found, "open": float(len(opened)), **after}
+
+
+async def _slowest_call(address: str, over: Callable[[], bool]) -> float:
+    """Ask about a session again and again until it is over; return the longest wait in seconds."""
+    request = orchestrator_service_pb2.DescribeSessionRequest(session_id="ses_none")
+    slowest = 0.0
+    async with open_channel(address) as channel:
+        stub = orchestrator_service_pb2_grpc.OrchestratorServiceStub(channel)
+        while not over():
+            begin = time.monotonic()
+            with contextlib.suppress(grpc.RpcError):
+                await stub.DescribeSession(request, timeout=_PATIENCE_S)
+            slowest = max(slowest, time.monotonic() - begin)
+            await asyncio.sleep(0.02)
+    return slowest
 
 
 def _all_running(router: _Router, opened: set[str]) -> bool:
