@@ -115,8 +115,14 @@ class Loader:
         # Nothing is waited for from here on: what goes wrong in a session that has begun is told
         # to whoever has it in memory.
         for live in begins:
-            live.await_client()
-            take_up(live.session, going_on[live.session.session_id])
+            session_id = live.session.session_id
+            try:
+                take_up(live.session, going_on[session_id])
+                live.await_client()
+            except Exception:
+                # The others have begun and must not begin again.
+                _LOG.exception("take_up_failed", session_id=session_id)
+                found[session_id] = EnsembleError()
         return found
 
     def _live(self, conversation: Conversation, owner: str) -> Live:
