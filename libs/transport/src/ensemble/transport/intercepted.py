@@ -72,7 +72,9 @@ class Entries(grpc.aio.Metadata):
 
 
 def _repeats(entries: list[tuple[str, str | bytes]]) -> bool:
-    return len(entries) > 1 and len({key for key, _ in entries}) < len(entries)
+    if len(entries) == 2:
+        return entries[0][0] == entries[1][0]
+    return len(entries) > 2 and len({key for key, _ in entries}) < len(entries)
 
 
 class _Method:
