@@ -171,7 +171,9 @@ class _Orchestrator:
     def __init__(self, store: str, peers: dict[str, str], folder: Path) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self._log = folder / "orchestrator.log"
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("ENSEMBLE_")}
+        # Its first start leaves the bytecode that an installation has.
+        mine = ("ENSEMBLE_", "PYTHONDONTWRITEBYTECODE")
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(mine)}
         self._environ = {
             **clean,
             "ENSEMBLE_HOME": str(folder),
