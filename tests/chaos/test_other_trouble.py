@@ -63,7 +63,7 @@ async def test_a_link_that_drops_and_stalls(
 async def test_a_disk_that_is_full_for_a_while(
     tmp_path: Path, zygote: Zygote, seed: str, show: Show
 ) -> None:
-    stack = Stack("full-disk", tmp_path / "s", zygote)
+    stack = Stack("full-disk", tmp_path / "s", zygote, sabotage="no-reserve")
     with FullDisk(stack.folder / "orchestrator-1") as disk:
         async with stack:
             crowd = Crowd(stack, seed, texts=2, voices=1)

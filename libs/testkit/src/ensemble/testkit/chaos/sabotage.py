@@ -11,7 +11,13 @@ from typing import Any
 
 from ensemble.client.conversation import Conversation
 from ensemble.core.errors import FencedOffError
-from ensemble.eventlog import Append, PostgresEventLog, SqliteEventLog, StreamKey
+from ensemble.eventlog import (
+    Append,
+    PostgresEventLog,
+    SqliteEventLog,
+    StreamKey,
+    sqlite_event_log,
+)
 from ensemble.eventlog.stream_state import StreamState
 from ensemble.orchestrator.membership import Membership
 from ensemble.v1 import session_events_pb2
@@ -75,9 +81,17 @@ def no_fencing() -> None:
     state.take, member._beat = anybody, deaf
 
 
+def no_reserve() -> None:
+    """Have the log's file grow with each commit, so that a full disk is met at once and not only
+    once the room that it has set aside is used up."""
+    settings: Any = sqlite_event_log
+    settings._WAL_BYTES = 0
+
+
 SABOTAGES: dict[str, Callable[[], None]] = {
     "send-before-commit": send_before_commit,
     "no-fencing": no_fencing,
+    "no-reserve": no_reserve,
 }
 """What is broken in the processes of a stack, by the name in ``CHAOS_SABOTAGE``."""
 
