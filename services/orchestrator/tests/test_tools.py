@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ensemble.core.errors import ServiceUnavailableError, ToolFailedError
+from ensemble.core.errors import EnsembleError, ServiceUnavailableError, ToolFailedError
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.testkit.scripted.model_router import Reply
 from ensemble.v1 import common_pb2, model_router_service_pb2, tool_pb2
@@ -105,6 +105,30 @@ async def test_a_tool_that_fails_is_told_to_the_model(rig) -> None:
     assert json.loads(told)["error"] == "TOOL_NOT_FOUND"
     assert client.of("response_tool_done")[0].result.HasField("error")
     assert client.of("response_done")[0].stop_reason == common_pb2.STOP_REASON_COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ServiceUnavailableError("The house is out."), "The tool server is not available."),
+        (EnsembleError(), "The tool failed."),
+    ],
+)
+async def test_what_failed_inside_is_told_to_a_model_in_plain_words(
+    rig, error: EnsembleError, message: str
+) -> None:
+    def fail(arguments: object) -> None:
+        raise error
+
+    rig.peers.tools.add("lamp", fail)
+    rig.peers.router.call("lamp")
+    rig.peers.router.say("It did not work.")
+    async with rig.client() as client:
+        await client.say("lamp")
+        await client.finish()
+    told = rig.peers.router.starts[1].messages[-1].tool_results[0].result_json
+    assert json.loads(told) == {"error": "TOOL_FAILED", "message": message}
+    assert error.reason in str(client.of("response_tool_done")[0].result.error)
 
 
 async def test_a_call_that_was_cut_off_is_issued_once_more_with_its_key(rig) -> None:

@@ -2,7 +2,8 @@
 
 import json
 
-from ensemble.core.errors import EnsembleError
+from ensemble.core.errors import DrainingError, EnsembleError, ToolFailedError
+from ensemble.orchestrator.patience import LOST
 from ensemble.transport.status import from_status, to_status
 from ensemble.v1 import tool_pb2
 
@@ -17,5 +18,10 @@ def for_model(result: tool_pb2.ToolResult) -> tool_pb2.ToolResult:
     if result.WhichOneof("outcome") != "error":
         return result
     error = from_status(result.error)
+    if isinstance(error, (*LOST, DrainingError)):
+        # Which service it was, and whether to try again, is nothing that a person is to be told.
+        error = ToolFailedError("The tool server is not available.")
+    elif type(error) is EnsembleError:
+        error = ToolFailedError()
     text = json.dumps({"error": error.reason, "message": error.message})
     return tool_pb2.ToolResult(call_id=result.call_id, result_json=text)
