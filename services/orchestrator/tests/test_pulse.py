@@ -30,7 +30,7 @@ async def test_it_beats_when_nothing_was_sent() -> None:
         while len(beats) < 3:
             await asyncio.sleep(0.01)
     pulse.close()
-    assert beats[1] - beats[0] >= HEARTBEAT_INTERVAL
+    assert beats[1] - beats[0] > HEARTBEAT_INTERVAL / 2
 
 
 async def test_what_was_sent_puts_it_off() -> None:
