@@ -9,6 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
+from ensemble.runtime.garbage import relax_collector
 from tests.bench.report import Row, row, table, write, write_meta
 
 SUITES = (
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(name: str, quick: bool) -> bool:
     suite = importlib.import_module(f"tests.bench.{name}")
+    relax_collector()  # as a process that serves does
     begin = time.monotonic()
     print(f"== {name}", flush=True)
     try:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import grpc
 
 from ensemble.runtime.admission import Admission, State
+from ensemble.runtime.garbage import relax_collector
 from ensemble.runtime.interceptors import server_chain
 from ensemble.runtime.interceptors.validation import Validation
 from ensemble.testkit.scripted import (
@@ -241,6 +242,7 @@ def reply_of(words: int, pause: float) -> Reply:
 
 async def _main(words: int, pause: float) -> None:
     async with ScriptedNode("tcp", reply_of(words, pause)) as node:
+        relax_collector()  # as a process that serves does
         print(json.dumps(node.addresses), flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             print(json.dumps(node.marks), flush=True)
