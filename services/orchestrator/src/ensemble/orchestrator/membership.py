@@ -58,6 +58,7 @@ class Membership:
         self._others: dict[int, tuple[int, float]] = {}
         self._peers: Sequence[Peer] = ()
         self._beaten = asyncio.Condition()
+        self._joined = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -80,6 +81,21 @@ class Membership:
     async def join(self) -> None:
         """Become the instance of the slot; the one before it may write no more."""
         self._instance = await self._ownership.join(self._slot, self._address)
+        self._joined.set()
+
+    async def joined(self) -> None:
+        """Wait while this process was taken for dead and has not joined anew.
+
+        Raises:
+            ServiceUnavailableError: It takes too long.
+        """
+        if self._joined.is_set():
+            return
+        try:
+            async with asyncio.timeout(_HOLD_WAIT_S):
+                await self._joined.wait()
+        except TimeoutError:
+            raise ServiceUnavailableError("The orchestrator was taken for dead.") from None
 
     def start(self, on_fenced: Callable[[], Awaitable[None]]) -> None:
         """Begin to beat.
@@ -167,6 +183,7 @@ class Membership:
                 await self._beat()
             except FencedOffError:
                 _LOG.warning("fenced_off", slot=self._slot, fence=self.fence)
+                self._joined.clear()
                 await on_fenced()
                 await self._rejoin()
             except EnsembleError as exc:
@@ -196,6 +213,7 @@ class Membership:
             self._instance = await self._ownership.join(
                 self._slot, self._address, after=self._instance
             )
+            self._joined.set()
         except FencedOffError:
             _LOG.error("slot_taken", slot=self._slot, hint="give each its own _SLOT")
         except EnsembleError as exc:

@@ -108,6 +108,7 @@ class Sessions:
 
         Raises:
             UnsupportedAudioFormatError: It asks for audio that cannot be read or made.
+            ServiceUnavailableError: This process was taken for dead and is not back yet.
         """
         session_id = new_id("ses")
         made = orchestrator_service_pb2.OpenSessionRequest(
@@ -116,6 +117,7 @@ class Sessions:
             request_id=request_id,
         )
         batch = creation(session_key(session_id), str(owner), made)
+        await self._membership.joined()
         fence, now = self._membership.fence, time.time_ns()
         try:
             await self._log.append(batch, fence=fence, at=now)
