@@ -138,6 +138,33 @@ async def test_one_that_wakes_up_late_is_fenced_off_and_serves_again(rig) -> Non
             await fresh.until("response_done")
 
 
+async def test_one_that_joins_anew_begins_nothing_before_it_has(rig) -> None:
+    rig.peers.router.say(COUNTING, token_s=0.3)
+    async with another(rig) as second:
+        membership, others = rig.service._membership, second.service._membership
+        join = membership._ownership.join
+
+        async def slow(*args, **named):  # type: ignore[no-untyped-def]
+            await asyncio.sleep(1.0)
+            return await join(*args, **named)
+
+        membership._ownership.join = slow
+        await eventually(lambda: membership.fence in others._others)
+        freeze(rig)
+        await eventually(lambda: membership.fence not in others._others)
+        dropped = asyncio.Event()
+
+        async def drop() -> None:
+            await rig.service._sessions.drop_all(SessionMovedError())
+            dropped.set()
+
+        membership.start(drop)
+        await dropped.wait()
+        async with rig.client() as fresh:
+            await fresh.say("you again")
+            await fresh.until("response_done")
+
+
 async def test_a_drained_one_hands_its_sessions_over(rig) -> None:
     rig.peers.router.say("hello")
     async with another(rig) as second:
