@@ -173,6 +173,14 @@ class _Silence:
             self._task.cancel()
 
 
+_BEATS_A_SECOND: Final = 1000
+"""Heartbeats of all streams together before each gives fewer: a thousand idle streams at the usual
+interval would take most of a processor."""
+
+_LONGEST_INTERVAL: Final = HEARTBEAT_TIMEOUT * 2 / 3
+"""Seconds between two heartbeats of a stream at most, however many streams there are."""
+
+
 async def with_heartbeats(
     events: AsyncIterable[Event],
     make_heartbeat: Callable[[], Event],
@@ -180,7 +188,8 @@ async def with_heartbeats(
 ) -> AsyncGenerator[Event, None]:
     """Pass ``events`` on, with a heartbeat whenever nothing was sent for ``interval`` seconds.
 
-    A few events at most are drawn ahead. When this generator is closed, so are ``events``.
+    Where there are very many streams it is up to twice as long, within what their callers wait
+    for. A few events at most are drawn ahead. When this generator is closed, so are ``events``.
     """
     handover: _Handover[Event] = _Handover()
     source = asyncio.get_running_loop().create_task(handover.fill(events))
@@ -191,7 +200,7 @@ async def with_heartbeats(
                 yield handover.take()
             elif handover.is_over:
                 break
-            elif not await handover.arrival(interval):
+            elif not await handover.arrival(max(interval, _crowded())):
                 yield make_heartbeat()
         await source  # raises what ended the events
     finally:
@@ -205,10 +214,18 @@ _AHEAD: Final = 16
 """Events that are drawn before one is sent: a burst costs a turn of the loop for so many."""
 
 
+def _crowded() -> float:
+    """Return the seconds between heartbeats that so many streams can afford."""
+    return min(_Handover.open / _BEATS_A_SECOND, _LONGEST_INTERVAL)
+
+
 class _Handover(Generic[Event]):
     """What is between the task that draws events and the stream that sends them."""
 
+    open = 0
+
     def __init__(self) -> None:
+        _Handover.open += 1
         self._loop = asyncio.get_running_loop()
         self.waiting: list[Event] = []  # short: taking its head costs less than a deque
         self.is_over = False
@@ -260,6 +277,7 @@ class _Handover(Generic[Event]):
 
     def close(self) -> None:
         """End the wait for events that come too late."""
+        _Handover.open -= 1
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -76,6 +76,7 @@ class Answer:
         """It is over; ``heard`` code points of its text count, or all of them."""
         self.heard = heard
         self._told = list(self._messages())
+        self.asked.clear()  # only one that is open is gone on with; each keeps its whole event
 
     def messages(self) -> Sequence[model_router_service_pb2.ChatMessage]:
         """Return it as messages, text only as far as it was heard."""
