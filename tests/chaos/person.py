@@ -10,7 +10,7 @@ from ensemble.core.errors import EnsembleError
 from ensemble.testkit.chaos.listening_servicer import END_SILENCE_S
 from ensemble.testkit.chaos.script import Question
 from ensemble.testkit.chaos.sound import INPUT_RATE, OUTPUT_RATE, say
-from ensemble.v1 import common_pb2, session_pb2
+from ensemble.v1 import common_pb2, session_events_pb2, session_pb2
 from tests.chaos.player import Player
 from tests.chaos.record import Record, ServerEvent
 
@@ -77,6 +77,7 @@ class Person:
             config=None if record.session_id else self._config(),
             request_id=f"{record.client}-{id(self)}" if not record.session_id else "",
             resume_from_sequence=resume,
+            playback=session_events_pb2.PlaybackReport() if record.spoken else None,
             patience=PATIENCE_S,
             on_gap=record.lost,
         )

@@ -54,3 +54,19 @@ async def test_a_client_that_reports_need_not_have_reported_of_this_answer(rig) 
         await back.until("response_audio_delta", 20)
         offsets = [frame.offset_samples for frame in back.of("response_audio_delta")]
     assert offsets == [n * FRAME for n in range(20)]
+
+
+async def test_a_client_may_say_at_its_start_that_it_reports(rig) -> None:
+    rig.peers.router.say("one two three four")
+    config = session_pb2.SessionConfig(output_audio=audio_out())
+    async with rig.client(config=config, playback={}) as client:
+        await client.until("started")
+        await client.send(heartbeat=common_pb2.Heartbeat())
+        await client.say("count")
+        # The link stalls before it has ever reported.
+        await asyncio.sleep(2.2)
+    resume = {"session_id": client.session_id, "resume_from_sequence": 1, "playback": {}}
+    async with rig.client(**resume) as back:
+        await back.until("response_audio_delta", 20)
+        offsets = [frame.offset_samples for frame in back.of("response_audio_delta")]
+    assert offsets == [n * FRAME for n in range(20)]

@@ -125,6 +125,9 @@ class EnsembleClient:
         """Return a conversation to enter; an empty ``session_id`` makes a new session.
 
         Args:
+            playback: What was heard of the answer under way. Give an empty one where speech is
+                played and ``report_playback`` says how far: what was on its way when a link
+                stalled is then never taken as heard.
             patience: Seconds for which a lost stream is taken up again by itself.
             connect_within: Seconds for which the first stream is tried.
             on_lost: Told why a stream was lost, when trying again begins.

@@ -92,7 +92,7 @@ class Conversation:
         self._on_lost = on_lost
         self._on_gap = on_gap
         self._unsettled = Unsettled()
-        self._playback = Playback()
+        self._playback = Playback(reports=start.HasField("playback"))
         self._order = asyncio.Lock()
         self._connected = True
         self._finished = False

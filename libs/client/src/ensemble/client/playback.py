@@ -13,14 +13,17 @@ class Playback:
 
     A server that is told how far a person had heard sends from there again; part of that may
     have come already and wait to be played.
+
+    Args:
+        reports: What is played will be reported.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, reports: bool) -> None:
         self._current = ""
         self._response_id = ""
         self._received = 0
         self._report: PlaybackReport | None = None
-        self._reports = False
+        self._reports = reports
 
     def begin(self, response_id: str) -> None:
         """An answer begins."""
@@ -57,8 +60,10 @@ class Playback:
         who never reports has heard what came.
         """
         known = self._report
-        if not self._current or (known and known.response_id == self._current):
+        if known and self._current in ("", known.response_id):
             return known
+        if not self._current:
+            return PlaybackReport() if self._reports else None
         received = self._received if self._response_id == self._current else 0
         return PlaybackReport(
             response_id=self._current, played_samples=0 if self._reports else received

@@ -18,7 +18,7 @@ from ensemble.core.errors import (
     PeerLostError,
 )
 from ensemble.transport.status import from_status
-from ensemble.v1 import common_pb2, session_pb2
+from ensemble.v1 import common_pb2, session_events_pb2, session_pb2
 
 OUTPUT_RATE = 22050
 _FRAME_SECONDS = 0.02
@@ -129,6 +129,7 @@ async def talk(
     async with client.converse(
         session_id=session_id,
         config=config,
+        playback=session_events_pb2.PlaybackReport(),
         patience=patience,
         connect_within=connect_within,
         on_lost=on_lost,

@@ -9,7 +9,7 @@ from ensemble.core.errors import ConfigurationError
 from ensemble.launcher.connection import trying
 from ensemble.launcher.gap_notice import GapNotice
 from ensemble.launcher.loudspeaker import Loudspeaker
-from ensemble.v1 import common_pb2, session_pb2
+from ensemble.v1 import common_pb2, session_events_pb2, session_pb2
 
 _INPUT_RATE = 16000
 _BLOCK = 320
@@ -68,6 +68,7 @@ async def converse(client: EnsembleClient, session_id: str, patience: float | No
     async with client.converse(
         session_id=session_id,
         config=config,
+        playback=session_events_pb2.PlaybackReport(),
         on_lost=gaps.lost,
         on_gap=gaps.back,
         **trying(patience),

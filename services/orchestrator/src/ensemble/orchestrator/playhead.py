@@ -6,9 +6,10 @@ from typing import Final
 _REPORT_LIFE: Final = 1.0
 """Seconds after which a report is old and playback is taken to have gone on by the clock."""
 
-_DOUBT_S: Final = 3.0
+_DOUBT_S: Final = 5.0
 """Seconds after which a client that reports no more is taken to have gone on playing. Longer than
-it takes to notice that it is gone: what it did not hear is then sent again."""
+it takes to notice that it is gone, 2.5 s, after a report that was not its last: what it did not
+hear is then sent again."""
 
 
 class Playhead:

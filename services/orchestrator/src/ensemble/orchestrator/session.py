@@ -147,6 +147,7 @@ class Session:
         self._context.run(deadline.set, None)
         self.outbox = Outbox(new_id("str"), self.read_record)
         self.outbox.replay(after, last)
+        self._reports = self._reports or start.HasField("playback")
         if self._live is not None:
             playback = start.playback if start.HasField("playback") else None
             same = playback is not None and playback.response_id == self._live.response_id
