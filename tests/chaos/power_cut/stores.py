@@ -87,7 +87,7 @@ class SqliteStore(Store):
 
     Args:
         file: Where it is on the disk.
-        pragma: Weakens each connection, such as ``synchronous = OFF``.
+        pragma: Of each connection, such as ``synchronous = OFF``, which weakens it.
     """
 
     def __init__(self, *, file: str = "log.db", pragma: str = "") -> None:
