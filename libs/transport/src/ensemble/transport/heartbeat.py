@@ -14,7 +14,7 @@ Event = TypeVar("Event")
 MUTE_CALLER_TIMEOUT: Final = 60.0
 """Seconds for which a caller that never sends heartbeats may say nothing."""
 
-_OWN_LAG: Final = 0.1
+OWN_LAG: Final = 0.1
 """Seconds by which a timer may be late before the silence is put down to our own loop."""
 
 
@@ -163,9 +163,9 @@ class _Silence:
         if self._task is None:
             return  # nobody waits; the next wait arms it again
         now = self._loop.time()
-        if now - due > _OWN_LAG:
+        if now - due > OWN_LAG:
             # What came meanwhile is still to be handed out.
-            self._arm(now + _OWN_LAG)
+            self._arm(now + OWN_LAG)
         elif now < self._since + self._timeout:
             self._arm(self._since + self._timeout)
         else:
@@ -179,6 +179,16 @@ interval would take most of a processor."""
 
 _LONGEST_INTERVAL: Final = HEARTBEAT_TIMEOUT * 2 / 3
 """Seconds between two heartbeats of a stream at most, however many streams there are."""
+
+
+def beat_interval(streams: int, interval: float = HEARTBEAT_INTERVAL) -> float:
+    """Return the seconds between two heartbeats of each of so many streams.
+
+    Args:
+        streams: That beat in this process.
+        interval: Seconds where they are few.
+    """
+    return max(interval, min(streams / _BEATS_A_SECOND, _LONGEST_INTERVAL))
 
 
 async def with_heartbeats(
@@ -200,7 +210,7 @@ async def with_heartbeats(
                 yield handover.take()
             elif handover.is_over:
                 break
-            elif not await handover.arrival(max(interval, _crowded())):
+            elif not await handover.arrival(beat_interval(_Handover.open, interval)):
                 yield make_heartbeat()
         await source  # raises what ended the events
     finally:
@@ -212,11 +222,6 @@ async def with_heartbeats(
 
 _AHEAD: Final = 16
 """Events that are drawn before one is sent: a burst costs a turn of the loop for so many."""
-
-
-def _crowded() -> float:
-    """Return the seconds between heartbeats that so many streams can afford."""
-    return min(_Handover.open / _BEATS_A_SECOND, _LONGEST_INTERVAL)
 
 
 class _Handover(Generic[Event]):

@@ -11,22 +11,13 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from ensemble.core.services import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT
+from ensemble.transport.heartbeat import OWN_LAG, beat_interval
 
 _TICK: Final = 0.02
 """Seconds by which something may be late, so that it is done for many streams at once."""
 
-_BEATS_A_SECOND: Final = 1000
-"""Signs that all streams together give before each gives fewer: a thousand idle streams at the
-usual interval would take most of a processor."""
-
-_LONGEST_INTERVAL: Final = HEARTBEAT_TIMEOUT * 2 / 3
-"""Seconds that a stream leaves between two signs at most, however many streams there are."""
-
 _LONGEST_SILENCE: Final = HEARTBEAT_TIMEOUT * 3
 """Seconds for which one stream of a peer that lives may be silent."""
-
-_OWN_LAG: Final = 0.1
-"""Seconds of delay from which on a silence is put down to our own loop."""
 
 
 class _Due(abc.ABC):
@@ -119,8 +110,7 @@ class Pulse(_Due):
         """See ``_Due.turn``."""
         if self._beat is None:
             return False
-        interval = max(HEARTBEAT_INTERVAL, self._wheel.count / _BEATS_A_SECOND)
-        interval = min(interval, _LONGEST_INTERVAL)
+        interval = beat_interval(self._wheel.count)
         if self._last + interval <= now:
             self._last = now
             self._beat()
@@ -177,9 +167,9 @@ class Vigil(_Due):
         until = max(self._since + self._limit, elsewhere)
         if not self._waits:
             self.due = now + self._limit
-        elif now - self.due > _OWN_LAG:
+        elif now - self.due > OWN_LAG:
             # What came meanwhile is still to be handed out.
-            self.due = now + _OWN_LAG
+            self.due = now + OWN_LAG
         elif now < until:
             self.due = until
         else:

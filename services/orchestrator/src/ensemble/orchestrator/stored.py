@@ -58,16 +58,16 @@ def place(
 ) -> session_events_pb2.ServerEvent:
     """Say of ``event`` that it stands at ``seq`` of a session's record since ``at``, in
     nanoseconds since the epoch, and return it."""
-    event.created_at.seconds, event.created_at.nanos = divmod(at, _NANOS)
+    stamp(event, at)
     event.sequence = seq
     event.event_id = f"{session_id}.{seq}"
     return event
 
 
-def stamp(event: session_events_pb2.ServerEvent) -> None:
-    """Say that ``event`` was made now."""
-    at = event.created_at
-    at.seconds, at.nanos = divmod(time.time_ns(), _NANOS)
+def stamp(event: session_events_pb2.ServerEvent, at: int = 0) -> None:
+    """Say that ``event`` was made at ``at``, in nanoseconds since the epoch; 0 for now."""
+    made = event.created_at
+    made.seconds, made.nanos = divmod(at or time.time_ns(), _NANOS)
 
 
 def encode(event: session_events_pb2.ServerEvent, kind: str, response_id: str) -> tuple[bytes, str]:
