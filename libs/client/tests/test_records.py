@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ensemble.client import Record, read_record
+from ensemble.client.records import TakenUp
 from ensemble.v1 import common_pb2, session_events_pb2, tool_pb2
 
 pytestmark = pytest.mark.unit
@@ -100,6 +101,20 @@ async def test_what_was_cut_off_has_no_end() -> None:
     assert answer.stop_reason == ""
     assert answer.models[0].latency_s is None
     assert (answer.tools[0].duration_s, answer.tools[0].failed) == (None, True)
+
+
+async def test_an_answer_that_outlived_a_loss_says_so() -> None:
+    resumed = {"response_resumed": {"response_id": "r"}}
+    record = await read(
+        (0, SAID), (1, BEGUN), (2, MODEL), (5, text("o")), (905, resumed), (910, MODEL),
+        (920, text("n")), (930, model_done()), (931, DONE),
+    )  # fmt: skip
+    (answer,) = record.turns[0].answers
+    lost, taken_up, said = answer.steps
+    assert (answer.text, [lost, said]) == ("on", answer.models)
+    assert (lost.latency_s, said.latency_s) == (None, 0.08)
+    assert isinstance(taken_up, TakenUp)
+    assert taken_up.silent_s == 0.9
 
 
 async def test_a_model_that_took_over_is_named_with_the_one_that_failed() -> None:

@@ -4,7 +4,14 @@ import datetime
 
 import pytest
 
-from ensemble.client.records import ModelCall, Record, RecordedAnswer, ToolRun, Turn
+from ensemble.client.records import (
+    ModelCall,
+    Record,
+    RecordedAnswer,
+    TakenUp,
+    ToolRun,
+    Turn,
+)
 from ensemble.launcher.__main__ import main
 from ensemble.launcher.transcript import explanation, markdown, plain, totals, transcript, waited
 
@@ -111,6 +118,12 @@ def test_an_explanation_says_what_was_waited_for() -> None:
     assert "model big (y) instead of small" in tree
     assert "4 → 5 tokens, 0.250000 USD" in tree
     assert tree.splitlines()[-1].startswith("└─ total: 2 model calls, 2 tools, 7 → 5 tokens")
+
+
+def test_an_explanation_shows_a_loss_and_how_long_it_was_silent() -> None:
+    told = record()
+    told.turns[0].answers[0].steps.insert(1, TakenUp(later(0.5), 0.9))
+    assert "lost with its process, taken up again after 0.900 s" in explanation(told)
 
 
 def test_one_thing_is_not_several() -> None:

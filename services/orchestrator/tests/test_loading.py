@@ -11,6 +11,7 @@ from ensemble.eventlog import Append, EventLog, StreamKey
 from ensemble.orchestrator.conversation import Conversation
 from ensemble.orchestrator.loading import load
 from ensemble.orchestrator.sessions import Owner
+from ensemble.orchestrator.stored import session_key
 from ensemble.v1 import common_pb2, orchestrator_service_pb2, session_events_pb2, session_pb2
 
 pytestmark = pytest.mark.unit
@@ -99,8 +100,9 @@ async def test_many_go_on_at_once_and_one_that_may_not_is_ended(rig) -> None:  #
             await client.say("hello")
             await client.until("response_started")
     ended = clients[2]
-    place = StreamKey("resume", f"{ended.session_id}/{ended.record[-1].sequence}")
-    await rig.service._log.append([Append(place, "resumed", b"")])
+    resumed = session_events_pb2.ServerEvent(response_resumed={})
+    once = Append(session_key(ended.session_id), "response_resumed", resumed.SerializeToString())
+    await rig.service._log.append([once], fence=rig.service._membership.fence)
     unreadable = Append(StreamKey("session", "ses"), "session_created", b"\xff", mark="open")
     await rig.service._log.append([unreadable])
     for _ in clients:

@@ -10,6 +10,7 @@ from orchestrator_rig import Rig, eventually
 
 from ensemble.core.errors import SessionMovedError
 from ensemble.eventlog import Append, StreamKey
+from ensemble.orchestrator.membership import Membership
 from ensemble.v1 import common_pb2, orchestrator_service_pb2
 
 pytestmark = pytest.mark.unit
@@ -54,6 +55,22 @@ async def taken_over(rig, **start):  # type: ignore[no-untyped-def]
                 break
     async with rig.client(**start) as client:
         yield client
+
+
+@contextlib.asynccontextmanager
+async def running(membership):  # type: ignore[no-untyped-def]
+    """Have one more beat that another process could have; it has beaten when this is entered."""
+
+    async def fenced() -> None:
+        raise AssertionError("nobody takes it for dead")
+
+    await membership.join()
+    membership.start(fenced)
+    await membership.next_beat()
+    try:
+        yield
+    finally:
+        await membership.close()
 
 
 async def test_a_session_held_elsewhere_is_refused_with_its_owner(rig) -> None:
@@ -163,6 +180,26 @@ async def test_one_that_joins_anew_begins_nothing_before_it_has(rig) -> None:
         async with rig.client() as fresh:
             await fresh.say("you again")
             await fresh.until("response_done")
+
+
+async def test_the_busiest_is_told_from_those_that_live_beside_it(rig) -> None:
+    load = 0
+
+    def membership(slot: str, works_on) -> Membership:  # type: ignore[no-untyped-def]
+        ownership = rig.service._log.ownership
+        return Membership(ownership, slot, slot, alone=False, load=works_on)
+
+    mine = membership("mine", lambda: load)
+    await rig.service.drain()
+    await rig.service._membership.close()
+    async with running(mine):
+        load = 64
+        assert not mine.is_busiest  # it compares itself with nobody, nor with what it was
+        idle = membership("idle", lambda: 0)
+        async with running(idle):
+            await eventually(lambda: mine.is_busiest)
+            assert not idle.is_busiest
+        await eventually(lambda: not mine.is_busiest)
 
 
 async def test_a_drained_one_hands_its_sessions_over(rig) -> None:

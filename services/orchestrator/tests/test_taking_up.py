@@ -41,6 +41,10 @@ async def test_an_answer_goes_on_from_its_committed_text(rig) -> None:
     resumed = rig.peers.router.starts[-1]
     assert COUNTING.startswith(resumed.committed_text)
     assert context_of(resumed) == (2, common_pb2.PURPOSE_RESUME)
+    # What is committed before the kill but was not sent may come first.
+    kinds = [event.WhichOneof("event") for event in back.record]
+    assert kinds.count("response_resumed") == 1
+    assert set(kinds[: kinds.index("response_resumed")]) <= {"response_text_delta"}
     whole = resumed.committed_text + "and so on"
     assert back.of("response_text_done")[0].text == whole
     assert client.text() + back.text() == whole

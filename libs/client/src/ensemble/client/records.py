@@ -62,6 +62,19 @@ class ToolRun:
 
 
 @dataclass
+class TakenUp:
+    """An answer went on after the process that made it was lost.
+
+    Attributes:
+        at: When it was taken up.
+        silent_s: Seconds since what was last recorded of it.
+    """
+
+    at: datetime.datetime
+    silent_s: float
+
+
+@dataclass
 class RecordedAnswer:
     """One answer.
 
@@ -71,7 +84,7 @@ class RecordedAnswer:
         text: All that was said.
         heard: Code points of the text that count as heard; None for all.
         stop_reason: Why it ended, such as "completed"; empty while it is under way.
-        steps: Calls of models and runs of tools, in order.
+        steps: Calls of models, runs of tools, and losses that it outlived, in order.
         usage: What all of it used, as ``usage_as_json`` gives it.
         error: Why it failed; empty when it did not.
     """
@@ -82,7 +95,7 @@ class RecordedAnswer:
     heard: int | None = None
     stop_reason: str = ""
     declined: bool = False
-    steps: list[ModelCall | ToolRun] = field(default_factory=list)
+    steps: list[ModelCall | ToolRun | TakenUp] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
     error: str = ""
 
@@ -148,6 +161,7 @@ class _Reader:
         self._turns: dict[str, Turn] = {}
         self._answers: dict[str, RecordedAnswer] = {}
         self._runs: dict[tuple[str, str], ToolRun] = {}
+        self._last: datetime.datetime | None = None
 
     def add(self, event: Event) -> None:
         """Take the next event."""
@@ -172,6 +186,7 @@ class _Reader:
                 answer_id = getattr(body, "response_id", "")
                 if (known := self._answers.get(answer_id)) is not None:
                     self._add_to(known, answer_id, kind, body, at)
+        self._last = at
 
     def _turn(self, turn: Turn) -> Turn:
         self.record.turns.append(turn)
@@ -186,6 +201,9 @@ class _Reader:
         at: datetime.datetime,
     ) -> None:
         match kind:
+            case "response_resumed":
+                silent = at - (self._last or at)
+                answer.steps.append(TakenUp(at, silent.total_seconds()))
             case "response_model":
                 answer.steps.append(ModelCall(body.model.model, body.model.engine))
             case "response_model_substituted":

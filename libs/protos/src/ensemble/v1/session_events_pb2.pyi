@@ -170,6 +170,12 @@ class ResponseModelSubstituted(_message.Message):
     substitution: _model_router_service_pb2.ModelSubstituted
     def __init__(self, response_id: _Optional[str] = ..., substitution: _Optional[_Union[_model_router_service_pb2.ModelSubstituted, _Mapping]] = ...) -> None: ...
 
+class ResponseResumed(_message.Message):
+    __slots__ = ("response_id",)
+    RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
+    response_id: str
+    def __init__(self, response_id: _Optional[str] = ...) -> None: ...
+
 class ResponseModelDone(_message.Message):
     __slots__ = ("response_id", "stop_reason", "outcome", "usage", "tool_calls", "first_output", "latency")
     RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -303,7 +309,7 @@ class SessionMoved(_message.Message):
     def __init__(self, owner: _Optional[str] = ...) -> None: ...
 
 class ServerEvent(_message.Message):
-    __slots__ = ("event_id", "sequence", "created_at", "caused_by_event_id", "started", "input_accepted", "speech_started", "speech_ended", "transcript_delta", "input_committed", "response_started", "response_model", "response_model_substituted", "response_text_delta", "response_text_done", "response_tool_call", "response_tool_progress", "response_tool_done", "response_audio_delta", "response_audio_done", "playback_flush", "response_done", "notice", "error", "going_away", "session_moved", "heartbeat", "response_model_done")
+    __slots__ = ("event_id", "sequence", "created_at", "caused_by_event_id", "started", "input_accepted", "speech_started", "speech_ended", "transcript_delta", "input_committed", "response_started", "response_model", "response_model_substituted", "response_text_delta", "response_text_done", "response_tool_call", "response_tool_progress", "response_tool_done", "response_audio_delta", "response_audio_done", "playback_flush", "response_done", "notice", "error", "going_away", "session_moved", "heartbeat", "response_model_done", "response_resumed")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -332,6 +338,7 @@ class ServerEvent(_message.Message):
     SESSION_MOVED_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_MODEL_DONE_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_RESUMED_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     sequence: int
     created_at: _timestamp_pb2.Timestamp
@@ -360,4 +367,5 @@ class ServerEvent(_message.Message):
     session_moved: SessionMoved
     heartbeat: _common_pb2.Heartbeat
     response_model_done: ResponseModelDone
-    def __init__(self, event_id: _Optional[str] = ..., sequence: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caused_by_event_id: _Optional[str] = ..., started: _Optional[_Union[SessionStarted, _Mapping]] = ..., input_accepted: _Optional[_Union[InputAccepted, _Mapping]] = ..., speech_started: _Optional[_Union[_stt_service_pb2.SpeechStarted, _Mapping]] = ..., speech_ended: _Optional[_Union[_stt_service_pb2.SpeechEnded, _Mapping]] = ..., transcript_delta: _Optional[_Union[_stt_service_pb2.TranscriptDelta, _Mapping]] = ..., input_committed: _Optional[_Union[InputCommitted, _Mapping]] = ..., response_started: _Optional[_Union[ResponseStarted, _Mapping]] = ..., response_model: _Optional[_Union[ResponseModel, _Mapping]] = ..., response_model_substituted: _Optional[_Union[ResponseModelSubstituted, _Mapping]] = ..., response_text_delta: _Optional[_Union[ResponseTextDelta, _Mapping]] = ..., response_text_done: _Optional[_Union[ResponseTextDone, _Mapping]] = ..., response_tool_call: _Optional[_Union[ResponseToolCall, _Mapping]] = ..., response_tool_progress: _Optional[_Union[ResponseToolProgress, _Mapping]] = ..., response_tool_done: _Optional[_Union[ResponseToolDone, _Mapping]] = ..., response_audio_delta: _Optional[_Union[ResponseAudioDelta, _Mapping]] = ..., response_audio_done: _Optional[_Union[ResponseAudioDone, _Mapping]] = ..., playback_flush: _Optional[_Union[PlaybackFlush, _Mapping]] = ..., response_done: _Optional[_Union[ResponseDone, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., going_away: _Optional[_Union[GoingAway, _Mapping]] = ..., session_moved: _Optional[_Union[SessionMoved, _Mapping]] = ..., heartbeat: _Optional[_Union[_common_pb2.Heartbeat, _Mapping]] = ..., response_model_done: _Optional[_Union[ResponseModelDone, _Mapping]] = ...) -> None: ...
+    response_resumed: ResponseResumed
+    def __init__(self, event_id: _Optional[str] = ..., sequence: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caused_by_event_id: _Optional[str] = ..., started: _Optional[_Union[SessionStarted, _Mapping]] = ..., input_accepted: _Optional[_Union[InputAccepted, _Mapping]] = ..., speech_started: _Optional[_Union[_stt_service_pb2.SpeechStarted, _Mapping]] = ..., speech_ended: _Optional[_Union[_stt_service_pb2.SpeechEnded, _Mapping]] = ..., transcript_delta: _Optional[_Union[_stt_service_pb2.TranscriptDelta, _Mapping]] = ..., input_committed: _Optional[_Union[InputCommitted, _Mapping]] = ..., response_started: _Optional[_Union[ResponseStarted, _Mapping]] = ..., response_model: _Optional[_Union[ResponseModel, _Mapping]] = ..., response_model_substituted: _Optional[_Union[ResponseModelSubstituted, _Mapping]] = ..., response_text_delta: _Optional[_Union[ResponseTextDelta, _Mapping]] = ..., response_text_done: _Optional[_Union[ResponseTextDone, _Mapping]] = ..., response_tool_call: _Optional[_Union[ResponseToolCall, _Mapping]] = ..., response_tool_progress: _Optional[_Union[ResponseToolProgress, _Mapping]] = ..., response_tool_done: _Optional[_Union[ResponseToolDone, _Mapping]] = ..., response_audio_delta: _Optional[_Union[ResponseAudioDelta, _Mapping]] = ..., response_audio_done: _Optional[_Union[ResponseAudioDone, _Mapping]] = ..., playback_flush: _Optional[_Union[PlaybackFlush, _Mapping]] = ..., response_done: _Optional[_Union[ResponseDone, _Mapping]] = ..., notice: _Optional[_Union[Notice, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., going_away: _Optional[_Union[GoingAway, _Mapping]] = ..., session_moved: _Optional[_Union[SessionMoved, _Mapping]] = ..., heartbeat: _Optional[_Union[_common_pb2.Heartbeat, _Mapping]] = ..., response_model_done: _Optional[_Union[ResponseModelDone, _Mapping]] = ..., response_resumed: _Optional[_Union[ResponseResumed, _Mapping]] = ...) -> None: ...

@@ -25,13 +25,11 @@ from ensemble.eventlog import (
 )
 from ensemble.eventlog.sqlite_file import translate
 from ensemble.launcher.table import counted
+from ensemble.orchestrator.retention import KINDS
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.runtime.settings import load
 
 _POSTGRES: Final = ("postgresql://", "postgres://")
-
-_KINDS: Final = ("session", "input", "request", "notice", "resume")
-"""Kinds of streams that a retention is about: all that conversations leave behind."""
 
 
 async def backup(options: argparse.Namespace) -> int:
@@ -61,7 +59,7 @@ async def retain(options: argparse.Namespace) -> int:
     _refuse_absent(store)
     before = time.time_ns() - int(options.older_than.total_seconds() * 1e9)
     async with _held(store) as log:
-        dropped = [await log.drop(kind, before=before) for kind in _KINDS]
+        dropped = [await log.drop(kind, before=before) for kind in KINDS]
     return _report_dropped(options, dropped)
 
 

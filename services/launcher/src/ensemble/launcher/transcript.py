@@ -5,7 +5,14 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ensemble.client.records import ModelCall, Record, RecordedAnswer, ToolRun, Turn
+from ensemble.client.records import (
+    ModelCall,
+    Record,
+    RecordedAnswer,
+    TakenUp,
+    ToolRun,
+    Turn,
+)
 from ensemble.launcher.table import counted
 
 _SPOKE = {
@@ -140,12 +147,22 @@ def _head(number: int, turn: Turn) -> str:
 def _answers(turn: Turn) -> Iterator[str]:
     for answer in turn.answers:
         for step in answer.steps:
-            yield _model(step) if isinstance(step, ModelCall) else f"tool {_tool(step)}"
+            yield _step(step)
         yield f"answer: {_short(plain(answer.text))}{_ending(answer)}"
         wait = waited(answer)
         if answer.ended:
             parts = ", ".join(f"{name} {seconds(wait[name])}" for name in ("models", "tools"))
             yield f"waited {seconds(wait['all'])}: {parts}, the rest {seconds(wait['rest'])}"
+
+
+def _step(step: ModelCall | ToolRun | TakenUp) -> str:
+    match step:
+        case ModelCall():
+            return _model(step)
+        case ToolRun():
+            return f"tool {_tool(step)}"
+        case TakenUp():
+            return f"lost with its process, taken up again after {seconds(step.silent_s)}"
 
 
 def _model(call: ModelCall) -> str:

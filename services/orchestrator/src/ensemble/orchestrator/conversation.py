@@ -65,6 +65,8 @@ class Answer:
     """Nanoseconds since the epoch at which it did."""
     model: str = ""
     """The model that answers, as far as it is known."""
+    resumed: int = 0
+    """Where the record says that it goes on after a loss, the last time; 0 for never."""
     _told: list[model_router_service_pb2.ChatMessage] | None = None
 
     @property
@@ -162,6 +164,19 @@ class Conversation:
                 return item
         return None
 
+    @property
+    def may_go_on(self) -> bool:
+        """The open answer, which an earlier process began, may be gone on with.
+
+        What was said unasked was for whoever was there to hear it. What is asked again is asked
+        again once: a second loss at the same place ends the answer. Where only its speech is
+        left, nothing is asked again, and it goes on however often that happens.
+        """
+        answer = self._open
+        if answer is None or self.answered_by_open is None:
+            return False
+        return answer.complete or answer.resumed != self.session.last_sequence
+
     def answer(self, response_id: str) -> Answer | None:
         """Return an answer, if it is not too long ago."""
         for item in reversed(self._items):
@@ -210,6 +225,8 @@ class Conversation:
                 self._open.sequence = event.sequence
                 self._open.began = event.created_at.ToNanoseconds()
                 self._keep(self._open)
+            case "response_resumed" if self._open:
+                self._open.resumed = event.sequence
             case "response_model" if self._open:
                 self._open.model = event.response_model.model.model
             case "response_model_substituted" if self._open:

@@ -17,7 +17,7 @@ from ensemble.orchestrator.response import Peers
 from ensemble.orchestrator.session import Session
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.stored import session_key
-from ensemble.orchestrator.taking_up import note_taking_up, take_up
+from ensemble.orchestrator.taking_up import take_up
 from ensemble.v1 import orchestrator_service_pb2, session_events_pb2
 
 _LOG = structlog.get_logger()
@@ -97,8 +97,6 @@ class Loader:
     async def _load(self, session_ids: Sequence[str]) -> Found:
         loaded = await load(self._log, session_ids, self._settings.history_messages)
         await self._load_accepted([each.conversation for each in loaded if each])
-        is_open = [each.conversation for each in loaded if each and each.head.mark == OPEN]
-        going_on = await note_taking_up(self._log, is_open) if is_open else {}
         found: Found = {}
         begins: list[Live] = []
         for session_id, each in zip(session_ids, loaded, strict=True):
@@ -108,7 +106,7 @@ class Loader:
             found[session_id] = live = self._live(each.conversation, each.head.owner)
             if each.head.mark != OPEN:
                 continue
-            if each.conversation.open_answer and not going_on[session_id]:
+            if each.conversation.open_answer and not each.conversation.may_go_on:
                 found[session_id] = await _ended(live)
             else:
                 begins.append(live)
@@ -117,7 +115,7 @@ class Loader:
         for live in begins:
             session_id = live.session.session_id
             try:
-                take_up(live.session, going_on[session_id])
+                take_up(live.session)
                 live.await_client()
             except Exception:
                 # The others have begun and must not begin again.
@@ -164,7 +162,7 @@ class Loader:
 async def _ended(live: Live) -> Live | EnsembleError:
     """End the answer that may not go on; returns once that is in the record."""
     live.await_client()
-    take_up(live.session, False)
+    take_up(live.session)
     try:
         await live.session.recorder.flush()
     except EnsembleError as exc:

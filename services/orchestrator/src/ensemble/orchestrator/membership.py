@@ -160,8 +160,12 @@ class Membership:
 
     @property
     def is_busiest(self) -> bool:
-        """Another one that stays works on less than this process."""
-        return any(peer.load < self._load() for peer in self._peers if not peer.leaving)
+        """Another one that lives and stays works on less than this process."""
+        mine = self._load()
+        return any(
+            peer.load < mine and not peer.leaving and self._seems_alive(peer.instance)
+            for peer in self._peers
+        )
 
     async def next_beat(self) -> None:
         """Wait until more is known of the others, at most an interval and a half."""
@@ -206,7 +210,8 @@ class Membership:
             others[fence] = peer.beat, since
             if now - since >= LEASE_S and await self._ownership.bury(peer):
                 _LOG.warning("instance_died", slot=peer.instance.slot, fence=fence)
-        self._others, self._peers = others, peers
+        self._others = others
+        self._peers = [peer for peer in peers if peer.instance.fence in others]
 
     async def _rejoin(self) -> None:
         try:

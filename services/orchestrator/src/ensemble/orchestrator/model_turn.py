@@ -99,6 +99,8 @@ class ModelTurn:
                 usages.add(usage, asked.usage)
             if self._begun.asked and not asked.tool_calls:
                 return Verdict(asked.stop_reason, asked.outcome, usage)
+            # That it is taken up is in the record before anything is asked again.
+            await stage.recorder.flush()
         server_tools = await self._specs(stage)
         client_tools = list(stage.config.client_tools)
         names = frozenset(tool.name for tool in client_tools)

@@ -108,7 +108,11 @@ class Response:
                 response_id=self.response_id, turn_id=turn_id
             )
             self.record(session_events_pb2.ServerEvent(response_started=started), mark=OPEN)
-        elif self._voice is not None and self.text:
+            return
+        if not begun.complete:
+            resumed = session_events_pb2.ResponseResumed(response_id=self.response_id)
+            self.record(session_events_pb2.ServerEvent(response_resumed=resumed))
+        if self._voice is not None and self.text:
             # It is made once more from its beginning; the client says how far it has heard it.
             self._voice.say(self.text)
 

@@ -15,7 +15,9 @@ _LOG = structlog.get_logger()
 _TASK: Final = StreamKey("task", "retention")
 """Held by the orchestrator that does it, so that only one does."""
 
-_KINDS: Final = ("session", "input", "notice", "request", "resume")
+KINDS: Final = ("session", "input", "notice", "request", "resume")
+"""Kinds of streams that conversations leave behind; ``resume`` those of earlier versions."""
+
 _DAY_NS: Final = 86_400 * 1_000_000_000
 _EVERY_S: Final = 3600.0
 
@@ -59,7 +61,7 @@ class Retention:
 
     async def _drop(self) -> None:
         before = time.time_ns() - int(self._keep_days * _DAY_NS)
-        for kind in _KINDS:
+        for kind in KINDS:
             dropped = await self._log.drop(kind, before=before)
             if dropped.streams or dropped.damaged:
                 _LOG.info(

@@ -26,6 +26,7 @@ STATE_VERSION: Final = 1
 
 _OF_AN_ANSWER: Final = frozenset(
     {
+        "response_resumed",
         "response_model",
         "response_model_substituted",
         "response_model_done",

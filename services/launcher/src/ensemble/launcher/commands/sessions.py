@@ -141,6 +141,8 @@ class _Screen:
                 result = event.response_tool_done.result
                 text = result.error.message if result.HasField("error") else result.result_json
                 self._line(f"{at}  · → {plain(text)}")
+            case "response_resumed":
+                self._line(f"{at}  · goes on after a loss")
             case "response_model_substituted":
                 substitution = event.response_model_substituted.substitution
                 self._line(f"{at}  · {substitution.to_model} takes over")
