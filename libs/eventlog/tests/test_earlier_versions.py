@@ -23,6 +23,7 @@ pytestmark = pytest.mark.contract
 
 EARLIER = Path(__file__).parent / "earlier"
 THREE = StreamKey("session", "three")
+FOUR = StreamKey("session", "four")
 Log = SqliteEventLog | PostgresEventLog
 
 
@@ -134,6 +135,28 @@ async def test_a_postgres_database_is_brought_to_the_newest(dsn: str, version: i
     async with server.database() as other:
         await (await PostgresEventLog.open(other)).close()
         assert await _postgres_shape(dsn) == await _postgres_shape(other)
+
+
+async def test_what_postgres_wrote_together_in_version_3_stays_together(dsn: str) -> None:
+    await _postgres(dsn, 3)
+    log = await PostgresEventLog.open(dsn)
+    events = await log.read(FOUR)
+    assert [item.payload for item in events] == [b"old %d" % n for n in range(1, 5)]
+    assert [item.text for item in events] == ["", "wört 2", "", "wört 4"]
+    assert [(item.type, item.schema_version) for item in events] == [
+        ("said", 1),
+        ("told", 1),
+        ("said", 2),
+        ("said", 1),
+    ]
+    assert [head.stream for head in await log.heads("session")] == [FOUR, THREE, TWO, ONE]
+    before = (await log.audit(FOUR)).chain_head
+    await log.erase([FOUR])
+    assert await log.append([event(FOUR, b"new")]) == [5]
+    found = await log.audit(FOUR)
+    assert (found.events, found.erased, found.intact) == (5, 4, True)
+    assert found.chain_head != before
+    await log.close()
 
 
 async def _postgres_shape(dsn: str) -> list[object]:

@@ -23,7 +23,7 @@ from ensemble.eventlog.postgres_listener import PostgresListener
 from ensemble.eventlog.postgres_ownership import PostgresOwnership
 from ensemble.eventlog.postgres_schema import migrate
 from ensemble.eventlog.postgres_writer import PostgresWriter
-from ensemble.eventlog.records import IS_EMPTY, TOTALS, Batch, Sums, digest_of, export
+from ensemble.eventlog.records import IS_EMPTY, TOTALS, Batch, Row, Sums, digest_of, export
 from ensemble.eventlog.segments import Kind
 from ensemble.eventlog.stored_event_log import (
     DROP_PAGE,
@@ -170,7 +170,7 @@ class PostgresEventLog(StoredEventLog):
         limit: int = 50,
     ) -> list[Head]:
         """See ``EventLog.heads``."""
-        query, values = queries.heads(kind, owner, mark, before, limit)
+        query, values = queries.heads(kind, owner, mark, before, limit, eras=True)
         return [queries.head(row) for row in await self._database.fetch(query, *values)]
 
     async def snapshot(self, stream: StreamKey) -> Snapshot | None:
@@ -275,6 +275,8 @@ class PostgresEventLog(StoredEventLog):
                 raise loading.not_empty(self._database.where)
             while batch := await asyncio.to_thread(next, batches, None):
                 for table, columns, rows in loading.by_table(batch):
+                    if table == "segments":
+                        rows = _with_empty_digests(columns, rows)
                     await connection.copy_records_to_table(table, columns=columns, records=rows)
             await connection.execute(loading.DEAD)
             for table, column in _COUNTED.items():
@@ -294,6 +296,12 @@ class PostgresEventLog(StoredEventLog):
         self._followers.close()
         await self._listener.close()
         await self._database.close()
+
+
+def _with_empty_digests(columns: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    """Return rows of segments with empty digests instead of none."""
+    at = columns.index("digest")
+    return [(*row[:at], row[at] or b"", *row[at + 1 :]) for row in rows]
 
 
 async def _erase(connection: Connection, stream: StreamKey) -> int:

@@ -16,6 +16,9 @@ _FREE: Final = (
 )
 _ALIVE: Final = "EXISTS (SELECT FROM instances me WHERE me.fence = $1 AND NOT me.buried)"
 
+_MARKED: Final = "s.mark <> ''"
+"""Lets Postgres see that the partial index serves."""
+
 _LATER: Final = "SELECT FROM instances WHERE slot = $1 AND fence > $2 AND NOT buried"
 _BEAT: Final = """
 WITH mine AS (
@@ -27,18 +30,21 @@ WITH mine AS (
 )
 SELECT slot, incarnation, fence, address, beat, load, leaving FROM all_of_them ORDER BY fence
 """
+# A stream that is there gives its own id, so that no new one is used up in vain.
 _CLAIM: Final = f"""
-INSERT INTO streams AS s (kind, name, owner, mark, last_seq, position, created_at, updated_at,
+INSERT INTO streams AS s (id, kind, name, owner, mark, last_seq, position, created_at, updated_at,
     fence, chain, secret)
-SELECT $2, $3, '', '', 0, 0, 0, 0, $1, $4, '' WHERE {_ALIVE}
+OVERRIDING SYSTEM VALUE
+SELECT coalesce((SELECT id FROM streams WHERE kind = $2 AND name = $3),
+    nextval('streams_id_seq')), $2, $3, '', '', 0, 0, 0, 0, $1, $4, '' WHERE {_ALIVE}
 ON CONFLICT (kind, name) DO UPDATE SET fence = $1 WHERE s.fence = $1 OR {_FREE}
 RETURNING id
-"""
+"""  # noqa: S608 - made of constants
 _CLAIM_ORPHANS: Final = f"""
 WITH orphans AS MATERIALIZED (
     SELECT s.id FROM streams s
-    WHERE s.kind = $2 AND s.mark = $3 AND {_FREE} AND {_ALIVE}
-    ORDER BY s.position LIMIT $4 FOR UPDATE SKIP LOCKED
+    WHERE s.kind = $2 AND s.mark = $3 AND {_MARKED} AND {_FREE} AND {_ALIVE}
+    ORDER BY s.era, s.position LIMIT $4 FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE streams s SET fence = $1 FROM orphans o WHERE s.id = o.id
     RETURNING s.kind, s.name, s.position
@@ -111,11 +117,10 @@ class PostgresOwnership(Ownership):
         If the answer is lost, the next call finds out what was claimed and returns that as well.
         """
         fence = instance.fence
+        query = _CLAIM_ORPHANS if mark else _CLAIM_ORPHANS.replace(_MARKED, "true")
         claimed = await self._found_out(kind, mark, fence)
         async with self._database.transaction() as connection:
-            rows = await connection.fetch(
-                _CLAIM_ORPHANS, fence, kind, mark, max(limit - len(claimed), 0)
-            )
+            rows = await connection.fetch(query, fence, kind, mark, max(limit - len(claimed), 0))
             claimed += [row["name"] for row in rows]
             # From here on, it is known what would have been claimed if no answer came.
             self._unanswered[kind, mark, fence] = claimed

@@ -10,6 +10,10 @@ from ensemble.eventlog import chain, segments
 from ensemble.eventlog.event_log import Event, Head, Snapshot, StreamKey
 from ensemble.eventlog.segments import Kind
 
+ERA_BITS: Final = 14
+"""An era is so many bits of a position: the streams of one era are sorted to be listed, and a
+stream that grows is listed anew once in an era."""
+
 STREAM: Final = (
     "SELECT id, last_seq, chain, secret, base_seq, base FROM streams WHERE kind = $1 AND name = $2"
 )
@@ -27,13 +31,15 @@ WITH t AS MATERIALIZED (
     FROM t
 )
 SELECT s.secret, s.base_seq, s.base,
-    e.seq, e.types, e.created_at, e.payload, e.text, e.trail, e.digest, e.link
+    e.seq, e.types, e.created_at, e.payload, e.text, e.trail, nullif(e.digest, '') AS digest,
+    e.link
 FROM s JOIN segments e ON e.stream = s.id AND e.seq >= s.first AND e.seq <= s.last
 ORDER BY e.seq
 """
 """The segments with $4 events after $3, and the segment before them."""
 CHAIN: Final = """
-SELECT seq, types, created_at, payload, text, trail, digest, link FROM segments
+SELECT seq, types, created_at, payload, text, trail, nullif(digest, '') AS digest, link
+FROM segments
 WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3
 """
 KINDS: Final = "SELECT id, name, version FROM types"
@@ -43,7 +49,7 @@ WHERE s.kind = $1 AND s.name = $2
 """
 CONTENT: Final = (
     "SELECT position, seq, types, payload, text FROM segments "
-    "WHERE stream = $1 AND seq > $2 AND digest IS NULL ORDER BY seq LIMIT $3"
+    "WHERE stream = $1 AND seq > $2 AND nullif(digest, '') IS NULL ORDER BY seq LIMIT $3"
 )
 _HEAD: Final = (
     "SELECT kind, name, owner, mark, last_seq, position, created_at, updated_at, fence "
@@ -75,18 +81,36 @@ def for_sqlite(query: str) -> str:
 
 
 def heads(
-    kind: str, owner: str | None, mark: str | None, before: int | None, limit: int
+    kind: str,
+    owner: str | None,
+    mark: str | None,
+    before: int | None,
+    limit: int,
+    *,
+    eras: bool = False,
 ) -> tuple[str, list[str | int]]:
-    """Return the query of ``EventLog.heads`` and its values."""
-    where = ""
+    """Return the query of ``EventLog.heads`` and its values.
+
+    Args:
+        eras: The indexes have the era of a position instead of the position.
+    """
+    where, newest = "", "position DESC"
     values: list[str | int] = [kind, limit]
-    for condition, value in (("owner =", owner), ("mark =", mark), ("position <", before)):
+    wanted: list[tuple[str, str | int | None]] = [
+        ("owner =", owner),
+        ("mark =", mark),
+        ("position <", before),
+    ]
+    if eras:
+        newest = f"era DESC, {newest}"
+        wanted.append(("era <=", None if before is None else before >> ERA_BITS))
+    for condition, value in wanted:
         if value is not None:
             values.append(value)
             where += f" AND {condition} ${len(values)}"
     if mark:
         where += " AND mark <> ''"  # so that the partial index serves
-    return f"{_HEAD}{where} ORDER BY position DESC LIMIT $2", values
+    return f"{_HEAD}{where} ORDER BY {newest} LIMIT $2", values
 
 
 def head(row: Iterable[Any]) -> Head:

@@ -11,8 +11,16 @@ import json
 import struct
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ensemble.eventlog import segments
@@ -38,18 +46,21 @@ class Table:
     Attributes:
         columns: By name; those of a stream begin with its id, those in ``binary`` are bytes.
         key: What its rows are read in the order of.
+        shown: Expressions that give columns which not every store keeps in the same way.
     """
 
     columns: tuple[str, ...]
     key: tuple[str, ...]
     binary: frozenset[str] = frozenset()
+    shown: Mapping[str, str] = field(default_factory=dict)
 
     def query(self, name: str) -> str:
         """Return the query for a page of rows after a key; the limit is the last value."""
         key = ", ".join(self.key)
         after = ", ".join(f"${n}" for n in range(1, len(self.key) + 1))
+        columns = ", ".join(self.shown.get(column, column) for column in self.columns)
         return (
-            f"SELECT {', '.join(self.columns)} FROM {name} "  # noqa: S608 - made of constants
+            f"SELECT {columns} FROM {name} "  # noqa: S608 - made of constants
             f"WHERE ({key}) > ({after}) ORDER BY {key} LIMIT ${len(self.key) + 1}"
         )
 
@@ -71,6 +82,7 @@ TABLES: Final = {
         ),
         ("stream", "seq"),
         frozenset({"types", "payload", "digest", "link"}),
+        {"digest": "nullif(digest, '')"},
     ),
     "snapshots": Table(
         ("stream", "seq", "payload", "digest"), ("stream",), frozenset({"payload", "digest"})
