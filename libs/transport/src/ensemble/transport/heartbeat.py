@@ -218,6 +218,7 @@ async def with_heartbeats(
         source.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await source
+        del source  # an error that it ended with knows this frame
 
 
 _AHEAD: Final = 16

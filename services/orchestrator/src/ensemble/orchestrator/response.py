@@ -237,9 +237,13 @@ class Response:
                 # Cancelled from outside, as when the process ends: the record stays open.
                 self._work.cancel()
         self._settling = True
-        if self._aborted is not None:
-            raise self._aborted
-        done = await self._settle()
+        try:
+            if self._aborted is not None:
+                raise self._aborted
+            done = await self._settle()
+        finally:
+            # They know this response: nothing would be freed before a look for garbage.
+            self._work = self._voice = self.tools = None
         self.record(session_events_pb2.ServerEvent(response_done=done), mark="")
         await self.stage.recorder.flush()
         return done

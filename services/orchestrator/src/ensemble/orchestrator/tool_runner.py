@@ -151,18 +151,21 @@ class ToolRunner:
     async def _run(self, call: tool_pb2.ToolCall, again: bool) -> tool_pb2.ToolResult:
         is_clients = call.call_id in self._asked
         limit = self._client_limit_s if is_clients else self._server_limit_s
-        error: EnsembleError
         try:
             async with asyncio.timeout(limit):
                 if is_clients:
                     return await self._asked[call.call_id]
                 return await self._run_on_server(call, again)
         except TimeoutError:
-            error = ToolTimeoutError()
+            return self._failed(call, ToolTimeoutError(), is_clients)
         except EnsembleError as exc:
             if isinstance(exc, ToolNotFoundError):
                 self._toolbox.forget()
-            error = exc
+            return self._failed(call, exc, is_clients)
+
+    def _failed(
+        self, call: tool_pb2.ToolCall, error: EnsembleError, is_clients: bool
+    ) -> tool_pb2.ToolResult:
         unknown = isinstance(error, (*LOST, ToolTimeoutError)) and not is_clients
         if unknown and self._toolbox.must_not_repeat(call.name):
             error = ToolOutcomeUnknownError()

@@ -46,9 +46,10 @@ class Inbox(Generic[Request]):
         return True
 
     async def close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait({self._reading})
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait({reading})
 
     async def _read(self) -> None:
         try:

@@ -144,6 +144,7 @@ class InProcessServer(grpc.aio.Server):
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         rpc = self._calls.pop(task)
+        rpc.task = None  # its context knows the call
         if not rpc.server_done and not rpc.client_gone:
             # A handler that lets a cancellation of its own making escape would leave a
             # grpc.aio client waiting for its deadline; here the call ends.
@@ -192,11 +193,13 @@ class InProcessServer(grpc.aio.Server):
                     callback(context)
                 except Exception:
                     _LOG.exception("Error in callback for method [%s]", rpc.method)
+            context.abortion = None  # where it was raised knows the context
         task = rpc.task
         if task is not None and rpc.server_done:
             # The ordinary end; having the loop call back would cost it a turn.
             task.remove_done_callback(self._forget)
             self._calls.pop(task, None)
+            rpc.task = None  # its context knows the call
 
 
 def _fail(context: InProcessServicerContext, error: Exception) -> None:

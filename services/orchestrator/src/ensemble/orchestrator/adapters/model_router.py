@@ -24,10 +24,12 @@ class RouterLanguageModel:
         self, start: model_router_service_pb2.ChatStart, *, patient: bool = False
     ) -> PeerStream[model_router_service_pb2.ChatRequest, model_router_service_pb2.ChatResponse]:
         """Ask a model."""
+        request = model_router_service_pb2.ChatRequest()
+        request.start.CopyFrom(start)
         return PeerStream(
             self._stub.Chat,
             model_router_service_pb2.ChatRequest,
             self._peer,
-            model_router_service_pb2.ChatRequest(start=start),
+            request,
             patience_s=self._patience_s if patient else 0.0,
         )

@@ -137,9 +137,12 @@ class PeerStream(Generic[Request, Response]):
     async def __anext__(self) -> Response:
         while not self._arrived:
             if self._over.is_set():
-                if self._error is not None:
-                    raise self._error
-                raise StopAsyncIteration
+                # Raised once, and not kept: where it is raised knows this stream.
+                error, self._error = self._error, None
+                try:
+                    raise error or StopAsyncIteration
+                finally:
+                    del error
             self._news.clear()
             await self._news.wait()
         self._room.set()
