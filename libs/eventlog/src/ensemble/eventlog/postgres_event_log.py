@@ -180,7 +180,7 @@ class PostgresEventLog(StoredEventLog):
         )
 
     async def glance(self, streams: Sequence[StreamKey], limit: int = 256) -> list[Glance | None]:
-        """See ``EventLog.glance``: three queries."""
+        """See ``EventLog.glance``: two queries."""
         async with self._database.borrowed() as connection:
             heads, snapshots = await postgres_glance.heads(connection, streams)
             most = {stream: 1 if stream in snapshots else limit for stream in heads}

@@ -1,4 +1,4 @@
-"""The queries of ``EventLog.glance``: three for any number of streams."""
+"""The queries of ``EventLog.glance``: two for any number of streams."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,17 +7,16 @@ from ensemble.eventlog import queries
 from ensemble.eventlog.event_log import Head, Snapshot, StreamKey
 from ensemble.eventlog.postgres_database import Connection
 
-_WANTED: Final = "unnest($1::text[], $2::text[]) AS n (kind, name)"
-_HEADS: Final = f"""
-SELECT s.kind, s.name, s.owner, s.mark, s.last_seq, s.position, s.created_at, s.updated_at, s.fence
-FROM {_WANTED} JOIN streams s ON s.kind = n.kind AND s.name = n.name
+_HEADS: Final = """
+SELECT s.kind, s.name, s.owner, s.mark, s.last_seq, s.position, s.created_at, s.updated_at,
+    s.fence, s.secret, p.seq, p.payload, p.digest
+FROM unnest($1::text[], $2::text[]) AS n (kind, name)
+JOIN streams s ON s.kind = n.kind AND s.name = n.name
+LEFT JOIN snapshots p ON p.stream = s.id
 WHERE s.last_seq > s.base_seq
-"""  # noqa: S608 - made of constants
-_SNAPSHOTS: Final = f"""
-SELECT s.kind, s.name, s.secret, p.seq, p.payload, p.digest
-FROM {_WANTED} JOIN streams s ON s.kind = n.kind AND s.name = n.name
-JOIN snapshots p ON p.stream = s.id
-"""  # noqa: S608 - made of constants
+"""
+_OF_SNAPSHOT: Final = 4
+"""The last columns are those of ``queries.SNAPSHOT``."""
 _FIRST: Final = (
     queries.READ.replace("$1", "n.kind")
     .replace("$2", "n.name")
@@ -36,13 +35,15 @@ async def heads(
     connection: Connection, streams: Sequence[StreamKey]
 ) -> tuple[dict[StreamKey, Head], dict[StreamKey, Snapshot]]:
     """Return the heads of those that have one, and the newest snapshots."""
+    heads, snapshots = {}, {}
     wanted = [stream.kind for stream in streams], [stream.name for stream in streams]
-    found = [queries.head(row) for row in await connection.fetch(_HEADS, *wanted)]
-    snapshots = {}
-    for kind, name, *row in await connection.fetch(_SNAPSHOTS, *wanted):
-        if (snapshot := queries.snapshot([row])) is not None:
-            snapshots[StreamKey(kind, name)] = snapshot
-    return {head.stream: head for head in found}, snapshots
+    for row in await connection.fetch(_HEADS, *wanted):
+        head = queries.head(row[:-_OF_SNAPSHOT])
+        heads[head.stream] = head
+        _, seq, _, _ = sealed = row[-_OF_SNAPSHOT:]
+        if seq is not None and (snapshot := queries.snapshot([sealed])) is not None:
+            snapshots[head.stream] = snapshot
+    return heads, snapshots
 
 
 async def rows(

@@ -129,9 +129,9 @@ DROP TABLE events
 # positions, and sorted within it. `digest` is empty while the content is there: with a NULL in it,
 # each row would have 8 bytes more. A row of half a page stays whole instead of being cut in two.
 _V4: Final = f"""
+ALTER TABLE streams SET (fillfactor = 80);
 ALTER TABLE streams ADD COLUMN era integer NOT NULL
     GENERATED ALWAYS AS (CAST(position >> {ERA_BITS} AS integer)) STORED;
-ALTER TABLE streams SET (fillfactor = 80);
 DROP INDEX streams_by_change;
 DROP INDEX streams_by_mark;
 CREATE INDEX streams_by_change ON streams (kind, owner, era);
