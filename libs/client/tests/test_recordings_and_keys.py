@@ -7,7 +7,7 @@ import pytest
 from ensemble.client.answers import Answer
 from ensemble.client.key import default_api_key
 from ensemble.client.voice import SpokenAnswer, read_wav
-from ensemble.core.errors import InvalidAudioError
+from ensemble.core.errors import ConfigurationError, InvalidAudioError
 
 pytestmark = pytest.mark.unit
 
@@ -49,3 +49,19 @@ def test_the_key_comes_from_the_environment_or_the_home(tmp_path: Path) -> None:
     (tmp_path / "api-key").write_text("ens_file\n")
     assert default_api_key(home) == "ens_file"
     assert default_api_key({**home, "ENSEMBLE_API_KEY": "ens_env"}) == "ens_env"
+
+
+def test_of_several_keys_the_first_is_used_without_its_name(tmp_path: Path) -> None:
+    home = {"ENSEMBLE_HOME": str(tmp_path)}
+    (tmp_path / "api-key").write_text("\n# made here\nens_file local\r\nens_x alice\n")
+    assert default_api_key(home) == "ens_file"
+    (tmp_path / "api-key").write_text("# none yet\n")
+    assert default_api_key(home) == ""
+
+
+@pytest.mark.parametrize("key", ["ens_ä", "two words", "a\nb"])
+def test_what_cannot_be_sent_is_no_key(key: str, tmp_path: Path) -> None:
+    environ = {"ENSEMBLE_HOME": str(tmp_path), "ENSEMBLE_API_KEY": key}
+    with pytest.raises(ConfigurationError, match="ENSEMBLE_API_KEY"):
+        default_api_key(environ)
+    assert default_api_key({**environ, "ENSEMBLE_API_KEY": " ens_env\n"}) == "ens_env"
