@@ -6,7 +6,13 @@ import sqlite3
 import grpc
 import pytest
 
-from ensemble.core.errors import SessionNotFoundError, UnexpectedMessageError
+from ensemble.core.errors import (
+    EventTooNewError,
+    SessionNotFoundError,
+    StorageCorruptError,
+    UnexpectedMessageError,
+)
+from ensemble.eventlog import Append, StreamKey
 from ensemble.testkit.scripted.model_router import Reply, words
 from ensemble.transport.status import from_rpc_error
 from ensemble.v1 import common_pb2, orchestrator_service_pb2, session_events_pb2
@@ -140,6 +146,67 @@ async def test_an_erased_session_is_gone_and_its_words_with_it(rig) -> None:
     folder = rig.settings.log.parent
     left = b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
     assert b"unmistakable" not in left
+
+
+async def test_which_request_made_an_erased_session_is_gone_as_well(rig) -> None:
+    async with rig.client("ada", request_id="a guess") as client:
+        await client.say("hello")
+        await client.finish()
+    await talk(rig)
+    await erase(rig)
+    await rig.stop()
+    with sqlite3.connect(rig.settings.log) as log:
+        made = log.execute(
+            "SELECT g.payload FROM segments g JOIN streams s ON s.id = g.stream "
+            "WHERE s.kind = 'request'"
+        )
+        assert made.fetchall() == [(b"",)]
+
+
+async def test_one_that_cannot_be_read_does_not_hide_the_others(rig) -> None:
+    sound, damaged, newer = [await talk(rig) for _ in range(3)]
+    key = StreamKey("session", newer)
+    fence = rig.service._membership.fence
+    later = Append(key, "response_done", b"", schema_version=2)
+    await rig.service._log.append([later], fence=fence)
+    await rig.stop()
+    with sqlite3.connect(rig.settings.log) as log:
+        log.execute(
+            "UPDATE segments SET payload = x'00' WHERE stream = "
+            "(SELECT id FROM streams WHERE name = ?)",
+            (damaged,),
+        )
+    await rig.start()
+    found = await rig.stub.FindSessions(
+        orchestrator_service_pb2.FindSessionsRequest(), metadata=MINE
+    )
+    unreadable = {each.session_id: each.unreadable for each in found.sessions}
+    assert unreadable == {sound: False, damaged: True, newer: True}
+    await refused(talk_on(rig, newer), EventTooNewError)
+    await refused(anext(aiter(rig.stub.ReadRecord(of(newer), metadata=MINE))), EventTooNewError)
+    await refused(talk_on(rig, damaged), StorageCorruptError)
+    assert (await erase(rig)).sessions == 3
+
+
+def of(session):
+    return orchestrator_service_pb2.ReadRecordRequest(session_id=session)
+
+
+async def test_an_answer_under_way_is_said_where_sessions_are_listed(rig) -> None:
+    rig.peers.router.replies.append(Reply(words("one two three"), hang_after=2))
+    async with rig.client("ada") as client:
+        await client.say("count")
+        await client.until("response_text_delta")
+        assert await answering(rig)
+        await client.send(response_cancel={})
+        await client.finish()
+    assert not await answering(rig)
+
+
+async def answering(rig) -> bool:
+    request = orchestrator_service_pb2.FindSessionsRequest()
+    (session,) = (await rig.stub.FindSessions(request, metadata=MINE)).sessions
+    return session.answering
 
 
 async def talk_on(rig, session):

@@ -145,11 +145,10 @@ async def test_one_that_wakes_up_late_is_fenced_off_and_serves_again(rig) -> Non
         async with taken_over(second, **start) as back:
             await back.say("again")
             await back.until("response_done", 2)
-            rig.service._membership.start(
-                lambda: rig.service._sessions.drop_all(SessionMovedError())
-            )
-            with pytest.raises(SessionMovedError):
+            rig.service._membership.start(rig.service._sessions.give_up_all)
+            with pytest.raises(SessionMovedError) as moved:
                 await client.until("never")
+            assert moved.value.metadata["owner"] == second.settings.advertise
         async with rig.client() as fresh:
             await fresh.say("you again")
             await fresh.until("response_done")
@@ -172,7 +171,7 @@ async def test_one_that_joins_anew_begins_nothing_before_it_has(rig) -> None:
         dropped = asyncio.Event()
 
         async def drop() -> None:
-            await rig.service._sessions.drop_all(SessionMovedError())
+            await rig.service._sessions.give_up_all()
             dropped.set()
 
         membership.start(drop)

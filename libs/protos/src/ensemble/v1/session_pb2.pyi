@@ -59,7 +59,7 @@ class HistoryItem(_message.Message):
     def __init__(self, role: _Optional[_Union[HistoryRole, str]] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("session_id", "config", "create_time", "update_time", "last_sequence", "turn_count", "answering")
+    __slots__ = ("session_id", "config", "create_time", "update_time", "last_sequence", "turn_count", "answering", "unreadable")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class Session(_message.Message):
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TURN_COUNT_FIELD_NUMBER: _ClassVar[int]
     ANSWERING_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     config: SessionConfig
     create_time: _timestamp_pb2.Timestamp
@@ -74,7 +75,8 @@ class Session(_message.Message):
     last_sequence: int
     turn_count: int
     answering: bool
-    def __init__(self, session_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_sequence: _Optional[int] = ..., turn_count: _Optional[int] = ..., answering: _Optional[bool] = ...) -> None: ...
+    unreadable: bool
+    def __init__(self, session_id: _Optional[str] = ..., config: _Optional[_Union[SessionConfig, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_sequence: _Optional[int] = ..., turn_count: _Optional[int] = ..., answering: _Optional[bool] = ..., unreadable: _Optional[bool] = ...) -> None: ...
 
 class SessionAudit(_message.Message):
     __slots__ = ("session_id", "intact", "events", "erased", "first_bad_sequence", "chain_head")

@@ -4,7 +4,7 @@ import socket
 
 import grpc
 
-from ensemble.core.errors import ConfigurationError, SessionMovedError
+from ensemble.core.errors import ConfigurationError
 from ensemble.eventlog import PostgresEventLog, SqliteEventLog
 from ensemble.orchestrator.adapters.model_router import RouterLanguageModel
 from ensemble.orchestrator.adapters.peer_stream import Settling
@@ -19,6 +19,7 @@ from ensemble.orchestrator.retention import Retention
 from ensemble.orchestrator.servicer import OrchestratorServicer
 from ensemble.orchestrator.sessions import Sessions
 from ensemble.orchestrator.settings import OrchestratorSettings
+from ensemble.orchestrator.stored import UPCASTERS
 from ensemble.orchestrator.tool_runner import ToolBox
 from ensemble.runtime.addresses import advertised_address
 from ensemble.runtime.service import Channels, Service
@@ -69,7 +70,7 @@ class OrchestratorService(Service):
             self._sessions = sessions = Sessions(
                 log, membership, self._make_peers(), self._settings
             )
-            membership.start(lambda: sessions.drop_all(SessionMovedError()))
+            membership.start(sessions.give_up_all)
         except BaseException:
             await self.close()
             raise
@@ -108,14 +109,14 @@ class OrchestratorService(Service):
     async def _open_log(self) -> SqliteEventLog | PostgresEventLog:
         store = self._settings.store
         if not store:
-            return await SqliteEventLog.open(self._settings.log_path())
+            return await SqliteEventLog.open(self._settings.log_path(), upcasters=UPCASTERS)
         if not store.startswith(("postgresql://", "postgres://")):
             raise ConfigurationError(
                 "ENSEMBLE_ORCHESTRATOR_STORE is not a postgresql:// URL. Leave it empty for a "
                 "file of this machine.",
                 metadata={"variable": "ENSEMBLE_ORCHESTRATOR_STORE"},
             )
-        return await PostgresEventLog.open(store)
+        return await PostgresEventLog.open(store, upcasters=UPCASTERS)
 
     def _make_membership(self, log: SqliteEventLog | PostgresEventLog) -> Membership:
         address = self._settings.advertise or advertised_address(

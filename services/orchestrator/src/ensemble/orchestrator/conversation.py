@@ -225,6 +225,7 @@ class Conversation:
                 self._open.sequence = event.sequence
                 self._open.began = event.created_at.ToNanoseconds()
                 self._keep(self._open)
+                self.session.answering = True
             case "response_resumed" if self._open:
                 self._open.resumed = event.sequence
             case "response_model" if self._open:
@@ -258,6 +259,7 @@ class Conversation:
         if answer.turn_id:
             self.session.turn_count += 1
         self._open = None
+        self.session.answering = False
 
     def messages(
         self, instructions: str, limit: int, *, carry_on: bool = False

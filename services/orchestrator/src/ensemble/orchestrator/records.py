@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from typing import Final
 
-from ensemble.core.errors import SessionMovedError, SessionNotFoundError
+from ensemble.core.errors import SessionMovedError, SessionNotFoundError, StorageCorruptError
 from ensemble.eventlog import Event, EventLog, StreamKey
 from ensemble.orchestrator.inputs import accepted_key
+from ensemble.orchestrator.opening import request_key
 from ensemble.orchestrator.sessions import Owner, Sessions
 from ensemble.orchestrator.stored import Reader, session_key
 from ensemble.v1 import orchestrator_service_pb2, session_events_pb2, session_pb2
@@ -97,7 +98,7 @@ class Records:
         if session_id:
             await self._own(owner, session_id)
             async with self._sessions.barred(session_id):
-                return await self._erase_sessions([session_id])
+                return await self._erase_sessions(owner, [session_id])
         # Notices belong to a person wherever they were made, so they carry no tenant.
         notices = await self._names("notice", owner.principal)
         session_ids = await self._names("session", str(owner))
@@ -113,7 +114,7 @@ class Records:
                     elsewhere.add(moved.metadata.get("owner", ""))
                 else:
                     mine.append(each)
-            erased = await self._erase_sessions(mine)
+            erased = await self._erase_sessions(owner, mine)
         erased.elsewhere.extend(sorted(elsewhere))
         for some in _chunks(notices):
             gone = await self._log.erase([StreamKey("notice", name) for name in some])
@@ -121,13 +122,26 @@ class Records:
         return erased
 
     async def _erase_sessions(
-        self, session_ids: list[str]
+        self, owner: Owner, session_ids: list[str]
     ) -> orchestrator_service_pb2.EraseRecordsResponse:
         erased = orchestrator_service_pb2.EraseRecordsResponse(sessions=len(session_ids))
         for some in _chunks(session_ids):
             keys = [key(each) for each in some for key in (session_key, accepted_key)]
+            keys += await self._requests(owner, some)
             erased.events += (await self._log.erase(keys)).events
         return erased
+
+    async def _requests(self, owner: Owner, session_ids: Iterable[str]) -> list[StreamKey]:
+        """Return the streams that say which request made these sessions."""
+        found: list[StreamKey] = []
+        for each in session_ids:
+            # What is damaged can be erased all the same.
+            with suppress(StorageCorruptError):
+                (first,) = await self._log.read(session_key(each), limit=1)
+                made = orchestrator_service_pb2.OpenSessionRequest.FromString(first.payload)
+                if made.request_id:
+                    found.append(request_key(str(owner), made.request_id))
+        return found
 
     async def _names(self, kind: str, owner: str) -> list[str]:
         names: list[str] = []

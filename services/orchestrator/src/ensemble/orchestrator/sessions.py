@@ -1,6 +1,7 @@
 """All sessions of this process: made, found, folded from the log, forgotten."""
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Container, Coroutine, Iterable, Sequence
@@ -13,8 +14,11 @@ import structlog
 from ensemble.core.errors import (
     ConflictError,
     EnsembleError,
+    EventTooNewError,
     InvalidArgumentError,
+    SessionMovedError,
     SessionNotFoundError,
+    StorageCorruptError,
     UnexpectedMessageError,
 )
 from ensemble.core.ids import new_id
@@ -214,21 +218,36 @@ class Sessions:
         size = page_size or _DEFAULT_PAGE
         before = int(page_token) if page_token else None
         heads = await self._log.heads("session", owner=str(owner), before=before, limit=size + 1)
-        sessions = [await self.describe(head) for head in heads[:size]]
+        sessions = [await self._listed(head) for head in heads[:size]]
         more = len(heads) > size
         return sessions, str(heads[size - 1].position) if more else ""
+
+    async def _listed(self, head: Head) -> session_pb2.Session:
+        try:
+            return await self.describe(head)
+        except (StorageCorruptError, EventTooNewError) as exc:
+            # One that cannot be read does not hide the others.
+            session_id = head.stream.name
+            _LOG.warning("session_unreadable", session_id=session_id, reason=exc.reason)
+            found = session_pb2.Session(
+                session_id=session_id, last_sequence=head.last_seq, unreadable=True
+            )
+            found.create_time.FromNanoseconds(head.created_at)
+            found.update_time.FromNanoseconds(head.updated_at)
+            return found
 
     def start(self) -> None:
         """Begin to take up what was under way in a process that died, this one's forerunner
         or another one, and go on with it for as long as this one lives."""
         self._takeover.start()
 
-    async def drop_all(self, error: EnsembleError) -> None:
-        """End all sessions in this process; who is attached to one hears why."""
-        dropped = list(self._live.values())
+    async def give_up_all(self) -> None:
+        """End all sessions in this process, which others have taken for dead; who is attached
+        to one hears who has it now."""
+        given_up = list(self._live.values())
         self._live.clear()
         self._takeover.forget_all()
-        await asyncio.gather(*(live.retire(error) for live in dropped))
+        await asyncio.gather(*(self._retire(live, SessionMovedError()) for live in given_up))
 
     async def hand_over(self, live: Live) -> None:
         """Let others have a session as soon as nothing is under way in it."""
@@ -306,9 +325,20 @@ class Sessions:
             return
         del self._live[session.session_id]
         self._takeover.add(session.session_id)
-        retiring = asyncio.create_task(live.retire(error), name="retire")
+        retiring = asyncio.create_task(self._retire(live, error), name="retire")
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, live: Live, error: EnsembleError) -> None:
+        """End a session in this process; where it has moved, say to whom if that is known."""
+        if isinstance(error, SessionMovedError) and live.session.outbox is not None:
+            key = session_key(live.session.session_id)
+            holder = None
+            with contextlib.suppress(EnsembleError):
+                holder = await self._membership.holds_elsewhere(key)
+            if holder is not None:
+                error = SessionMovedError(metadata={"owner": holder.address})
+        await live.retire(error)
 
     async def _make_room(self, wanted: Container[str]) -> None:
         spare = len(self._live) - self._settings.sessions_in_memory

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ensemble.eventlog import Event, EventLog, Execution, StreamKey
+from ensemble.eventlog import Event, EventLog, Execution, StreamKey, Upcasters
 from ensemble.v1 import common_pb2, orchestrator_service_pb2, session_events_pb2
 
 CREATED: Final = "session_created"
@@ -20,6 +20,20 @@ CREATED: Final = "session_created"
 
 ASSISTANT: Final = "assistant"
 """Who works in a session, as the view ``agent_executions`` says."""
+
+UPCASTERS: Final = Upcasters(
+    versions=dict.fromkeys(
+        [
+            CREATED,
+            *(field.name for field in session_events_pb2.ServerEvent.DESCRIPTOR.oneofs[0].fields),
+            "accepted",
+            "due",
+            "told",
+        ],
+        1,
+    )
+)
+"""Versions of the payloads that this program writes, and so knows."""
 
 STATE_VERSION: Final = 1
 """Of the shape of ``State``."""
