@@ -19,6 +19,7 @@ from ensemble.eventlog import (
     Peer,
     Snapshot,
     StreamKey,
+    Upcasters,
 )
 
 
@@ -71,7 +72,7 @@ class InstantLog(EventLog):
         self.ownership = NoOthers()
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
+    async def open(cls, path: Path, *, upcasters: Upcasters | None = None) -> Self:
         """Return an empty log; nothing is opened."""
         return cls()
 
