@@ -201,6 +201,25 @@ async def test_the_busiest_is_told_from_those_that_live_beside_it(rig) -> None:
         await eventually(lambda: not mine.is_busiest)
 
 
+async def test_a_conversation_that_is_only_kept_is_no_load(rig) -> None:
+    async def load() -> int:
+        membership = rig.service._membership
+        peers = await membership._ownership.beat(membership.instance, load=membership._load())
+        return peers[0].load
+
+    async with rig.client() as client:
+        await client.say("hi")
+        await client.until("response_done")
+        assert await load() == 1
+        await rig.service._sessions.find_live(client.session_id).quiet()
+        await client.finish()
+    live = rig.service._sessions._live[client.session_id]
+    await eventually(lambda: live.session.outbox is None)
+    live._give_up()
+    await eventually(lambda: live.is_idle)
+    assert await load() == 0
+
+
 async def test_a_drained_one_hands_its_sessions_over(rig) -> None:
     rig.peers.router.say("hello")
     async with another(rig) as second:

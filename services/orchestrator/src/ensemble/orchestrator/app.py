@@ -125,10 +125,13 @@ class OrchestratorService(Service):
         alone = not self._settings.store
         # A file has one user at a time: whoever opens it is the next of the same slot.
         slot = "file" if alone else self._settings.slot or address or socket.gethostname()
-        return Membership(log.ownership, slot, address, alone=alone, load=self._count)
+        return Membership(log.ownership, slot, address, alone=alone, load=self._load)
 
-    def _count(self) -> int:
-        return len(self._sessions.live) if self._sessions is not None else 0
+    def _load(self) -> int:
+        if self._sessions is None:
+            return 0
+        # Those that are only kept in case somebody comes back are no work.
+        return sum(not live.is_idle for live in self._sessions.live)
 
     @property
     def commits(self) -> int:
