@@ -11,7 +11,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ensemble.core.errors import DrainingError
+from ensemble.core.errors import DrainingError, StorageCorruptError, StorageUnavailableError
 from ensemble.runtime.host import Host
 from ensemble.runtime.runtime_settings import RuntimeSettings
 from ensemble.runtime.signals import serve_until_signal
@@ -248,6 +248,37 @@ async def test_what_is_done_once_settled_may_end_the_host(scripted, settings):
     with pytest.raises(LookupError):
         await serve_until_signal(host, give_up)
     assert service.said[-1] == "close"
+
+
+async def test_a_start_that_cannot_succeed_ends_the_host(scripted, settings):
+    """Also while other services are still starting, and nobody is told that it is ready."""
+    broken, slow = scripted("world-model"), scripted("stt")
+
+    async def fail():
+        raise StorageCorruptError("It is of a newer version.")
+
+    broken.on_start, slow.on_start = fail, asyncio.Event().wait
+    ready = []
+    host = Host({"stt": lambda _: slow, "world-model": lambda _: broken}, settings, environ={})
+    with pytest.raises(StorageCorruptError, match="^world-model cannot start: It is of a newer"):
+        await asyncio.wait_for(serve_until_signal(host, ready.append), 30)
+    assert ready == []
+    assert slow.said[-1] == "close"
+
+
+async def test_what_shows_later_to_be_hopeless_ends_the_host_too(scripted, settings):
+    service = scripted()
+    reasons = [StorageUnavailableError("Nobody answers."), StorageCorruptError("Newer.")]
+
+    async def fail():
+        raise reasons.pop(0)
+
+    service.on_start = fail
+    told = []
+    host = Host({"world-model": lambda _: service}, settings, environ={})
+    with pytest.raises(StorageCorruptError):
+        await asyncio.wait_for(serve_until_signal(host, told.append), 30)
+    assert told == [{"world-model": "Nobody answers."}]
 
 
 async def test_a_signal_is_heard_while_engines_load(scripted, settings):

@@ -34,3 +34,21 @@ async def test_a_killed_service_is_started_again_and_ends_with_the_rest(tmp_path
     assert second is not None
     with pytest.raises(ProcessLookupError):
         os.kill(second, 0)
+
+
+async def test_a_service_that_cannot_start_is_given_up_with_what_it_said(tmp_path: Path) -> None:
+    (tmp_path / "world.db").write_text("no database")
+    environ = {
+        **os.environ,
+        "ENSEMBLE_HOME": str(tmp_path),
+        "ENSEMBLE_WORLD_MODEL_LISTEN": f"unix:{tmp_path}/w",
+    }
+    supervisor = Supervisor(("world-model",), tmp_path / "logs", environ)
+    await supervisor.start()
+    try:
+        error = await asyncio.wait_for(supervisor.hopeless(), 120)
+    finally:
+        await supervisor.stop()
+    assert "world-model does not start: STORAGE_CORRUPT: " in error.message
+    assert "world.db is not an SQLite database" in error.message
+    assert str(tmp_path / "logs" / "world-model.log") in error.message

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 import structlog
 
+from ensemble.core.errors import EnsembleError
 from ensemble.core.ids import new_id
 from ensemble.core.services import SERVICE_NAMES, grpc_service_name
 from ensemble.runtime.admission import Admission, State
@@ -55,6 +56,8 @@ class Host:
         peers: Its channels to all services.
         loop_lag: How late its event loop runs.
         metrics_address: Where its metrics are read; empty when they are not served.
+        hopeless: Why a service failed to start where trying again cannot mend that; it says which
+            one.
         is_entered: Whether it was entered; it cannot be a second time.
     """
 
@@ -79,6 +82,7 @@ class Host:
         )
         self._health = Health()
         self._check = Validation()
+        self._gave_up = asyncio.Event()
         # Outer services first: they end before those that they call.
         self._hosted = [
             self._host(name, services[name](self.peers), tuple((listen or {}).get(name, ())))
@@ -87,6 +91,7 @@ class Host:
         self._following: list[asyncio.Task[None]] = []
         self._traces: Traces | None = None
         self._registration: Registration | None = None
+        self.hopeless: EnsembleError | None = None
         self.is_entered = False
         self._ended = False
 
@@ -107,7 +112,12 @@ class Host:
             settings=self._settings,
             health=self._health,
             extra=self._add_common,
+            gave_up=self._give_up,
         )
+
+    def _give_up(self, error: EnsembleError) -> None:
+        self.hopeless = self.hopeless or error
+        self._gave_up.set()
 
     def _add_common(self, name: str, server: Any) -> None:
         self._health.add_to(server)
@@ -174,6 +184,16 @@ class Host:
         return {
             hosted.name: hosted.detail for hosted in self._hosted if hosted.state is State.FAILED
         }
+
+    async def given_up(self) -> None:
+        """Wait until a service has failed to start and trying again cannot mend that.
+
+        Raises:
+            EnsembleError: ``hopeless``.
+        """
+        await self._gave_up.wait()
+        assert self.hopeless is not None
+        raise self.hopeless
 
     async def drain(self) -> None:
         """Leave in order: tell the open streams, health down, out of discovery, wait, stop.

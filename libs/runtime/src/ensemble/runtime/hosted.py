@@ -39,6 +39,7 @@ class HostedService:
         settings: Limits, TLS and times.
         health: Told of every change.
         extra: Called with the service's name and each server; adds what all offer beside it.
+        gave_up: Called when the service cannot start and trying again would not mend that.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class HostedService:
         settings: RuntimeSettings,
         health: Health,
         extra: Callable[[str, Any], None],
+        gave_up: Callable[[EnsembleError], None],
     ) -> None:
         self.service = service
         self.name = service.name
@@ -58,6 +60,7 @@ class HostedService:
         self._admission = admission
         self._settings = settings
         self._health = health
+        self._gave_up = gave_up
         limit = settings.max_message_bytes
         self._inproc = InProcessServer(
             service.name,
@@ -137,8 +140,10 @@ class HostedService:
                     retry_in=delay if again else None,
                     exc_info=error if not isinstance(error, EnsembleError) else None,
                 )
-                self._admission.change(State.FAILED, reason)
                 await self._close_service()
+                if isinstance(error, EnsembleError) and not again:
+                    self._gave_up(_named(self.name, error))
+                self._admission.change(State.FAILED, reason)
                 if not again:
                     return
                 await asyncio.sleep(delay)
@@ -196,6 +201,11 @@ class HostedService:
 
     def _servers(self) -> list[Any]:
         return [self._inproc, *(listener.server for listener in self.listeners)]
+
+
+def _named(service: str, error: EnsembleError) -> EnsembleError:
+    """Return ``error`` with a message that says which service it is about."""
+    return type(error)(f"{service} cannot start: {error.message}", metadata=error.metadata)
 
 
 def _judge(error: Exception) -> tuple[str, bool]:

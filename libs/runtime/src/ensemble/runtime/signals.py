@@ -16,8 +16,8 @@ _log = structlog.get_logger()
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 Settled = Callable[[Mapping[str, str]], None]
-"""Called once every service serves or has failed, with what is wrong with those that failed;
-an exception that it raises ends the host."""
+"""Called once every service serves or has failed but may yet start, with what is wrong with
+those that failed; an exception that it raises ends the host."""
 
 
 async def serve_until_signal(host: Host, settled: Settled | None = None) -> None:
@@ -29,35 +29,46 @@ async def serve_until_signal(host: Host, settled: Settled | None = None) -> None
 
     Raises:
         ConfigurationError: The host cannot listen where it shall.
+        EnsembleError: A service cannot start, now or once what it waited for is there, and
+            trying again cannot mend that.
     """
     first, second = asyncio.Event(), asyncio.Event()
     with _heard(first, second):
         async with contextlib.AsyncExitStack() as stack:
             if not host.is_entered:
                 await stack.enter_async_context(host)
-            await _until(first, _tell(host, settled))
-            await first.wait()
+            giving_up = asyncio.create_task(host.given_up())
+            stack.push_async_callback(_cancel, giving_up)
+            await _until(first, _tell(host, settled), giving_up)
+            await _until(first, asyncio.Event().wait(), giving_up)
             await _until(second, host.drain())
 
 
 async def _tell(host: Host, settled: Settled | None) -> None:
     failed = await host.settled()
-    if settled is not None:
+    if settled is not None and host.hopeless is None:
         settled(failed)
 
 
-async def _until(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Do ``work``, but no longer than until ``event``."""
+async def _until(
+    event: asyncio.Event, work: Coroutine[Any, Any, Any], *others: asyncio.Task[None]
+) -> None:
+    """Do ``work``, but no longer than until ``event``; raise what it or one of ``others`` does."""
     loop = asyncio.get_running_loop()
     working, waiting = loop.create_task(work), loop.create_task(event.wait())
     try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
+        await asyncio.wait({working, waiting, *others}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*others, working):
+            if task.done():
+                task.result()
     finally:
-        working.cancel()
-        waiting.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)
+        await _cancel(working, waiting)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager

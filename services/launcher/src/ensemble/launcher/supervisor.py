@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from ensemble.core.errors import ConfigurationError, EnsembleError
 from ensemble.core.paths import ensure_private
 
 _log = structlog.get_logger()
@@ -23,8 +24,17 @@ LONGEST_PAUSE = 5.0
 _YOUNG = 5.0
 """A process that lived shorter than this, in seconds, died young."""
 
+_HOPELESS = 5
+"""Times in a row that a process ends by itself, young, after which it will not come up."""
+
 _GRACE = 10.0
 """Seconds that a process has to leave after SIGTERM."""
+
+_FAILED = 1
+"""Exit status of a command that could not do what it should."""
+
+_SAYS = "ensemble: "
+_LAST_BYTES = 8192
 
 _PR_SET_PDEATHSIG = 1
 
@@ -32,6 +42,15 @@ _PR_SET_PDEATHSIG = 1
 def _die_with_parent() -> None:
     """Run in the child before exec: the kernel ends it when its parent dies (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _last_words(path: Path) -> str:
+    """Return the error with which a command has ended, from the end of its log."""
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - _LAST_BYTES))
+        lines = log.read().decode(errors="replace").splitlines()
+    said = [line.removeprefix(_SAYS) for line in lines if line.startswith(_SAYS)]
+    return said[-1] if said else "it ends at once."
 
 
 class Supervisor:
@@ -52,6 +71,8 @@ class Supervisor:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._hopeless = asyncio.Event()
+        self._failed = ""
 
     def process_id(self, service: str) -> int | None:
         """Return the process id of a service that runs now."""
@@ -82,7 +103,7 @@ class Supervisor:
             )
 
     async def _keep(self, service: str) -> None:
-        pause = FIRST_PAUSE
+        pause, failures = FIRST_PAUSE, 0
         while True:
             begin = time.monotonic()
             status = await self._processes[service].wait()
@@ -90,11 +111,22 @@ class Supervisor:
                 return
             lived = time.monotonic() - begin
             pause = FIRST_PAUSE if lived > _YOUNG else min(pause * 2, LONGEST_PAUSE)
+            failures = failures + 1 if status == _FAILED and lived <= _YOUNG else 0
+            if failures >= _HOPELESS:
+                self._failed = self._failed or service
+                self._hopeless.set()
             _log.warning("service died", service=service, status=status, again_in=pause)
             await asyncio.sleep(pause)
             if self._stopping:
                 return
             await self._spawn(service)
+
+    async def hopeless(self) -> EnsembleError:
+        """Wait until a process has failed to start again and again; return what it said."""
+        await self._hopeless.wait()
+        path = self._logs / f"{self._failed}.log"
+        said = await asyncio.to_thread(_last_words, path)
+        return ConfigurationError(f"{self._failed} does not start: {said} Its log is {path}.")
 
     async def stop(self) -> None:
         """Ask all to leave, the gateway first, and end those that do not."""

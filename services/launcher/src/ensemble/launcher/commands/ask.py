@@ -6,6 +6,7 @@ import sys
 
 from ensemble.launcher.connection import client, trying
 from ensemble.launcher.gap_notice import GapNotice
+from ensemble.launcher.stored import resolve
 
 
 async def run(options: argparse.Namespace) -> int:
@@ -19,7 +20,7 @@ async def run(options: argparse.Namespace) -> int:
         try:
             answer = await gateway.ask(
                 text,
-                session_id=options.session,
+                session_id=await resolve(gateway, options.session),
                 model=options.model,
                 on_lost=gaps.lost,
                 on_gap=gaps.back,

@@ -10,6 +10,7 @@ from ensemble.client.voice import read_wav, talk
 from ensemble.core.errors import InvalidAudioError
 from ensemble.launcher.connection import client, trying
 from ensemble.launcher.gap_notice import GapNotice
+from ensemble.launcher.stored import resolve
 
 
 async def run(options: argparse.Namespace) -> int:
@@ -18,18 +19,20 @@ async def run(options: argparse.Namespace) -> int:
         from ensemble.launcher.microphone import converse
 
         async with client() as gateway:
-            return await converse(gateway, options.session, options.patience)
+            session_id = await resolve(gateway, options.session)
+            return await converse(gateway, session_id, options.patience)
     if not options.recording:
         print("ensemble: talk needs a WAV file, or --mic.", file=sys.stderr)
         return 2
     recording = read_wav(_read(options.recording))
     async with client() as gateway:
+        session_id = await resolve(gateway, options.session)
         gaps = GapNotice(lambda line: print(line, file=sys.stderr, flush=True))
         try:
             spoken = await talk(
                 gateway,
                 recording,
-                session_id=options.session,
+                session_id=session_id,
                 real_time=options.real_time,
                 on_lost=gaps.lost,
                 on_gap=gaps.back,

@@ -67,7 +67,10 @@ async def _colocated(options: argparse.Namespace, settings: RuntimeSettings) -> 
         try:
             if prompt:
                 async with host:
-                    settled(await host.settled())
+                    failures = await host.settled()
+                    if host.hopeless is not None:
+                        raise host.hopeless
+                    settled(failures)
                     await _prompt()
                     await host.drain()
             else:
@@ -94,13 +97,21 @@ async def _distributed(options: argparse.Namespace) -> int:
     await supervisor.start()
     try:
         if "gateway" in names:
-            waiting = asyncio.ensure_future(_all_serving(names))
-            stopping = asyncio.ensure_future(stop.wait())
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
-                waiting.cancel()
-                return 0
-            waiting.result()
+            waiting = asyncio.create_task(_all_serving(names))
+            stopping = asyncio.create_task(stop.wait())
+            hopeless = asyncio.create_task(supervisor.hopeless())
+            tasks = (waiting, stopping, hopeless)
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if hopeless.done():
+                    raise hopeless.result()
+                if not waiting.done():
+                    return 0
+                waiting.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
         if _wants_prompt(options):
             loop.remove_signal_handler(signal.SIGINT)
             await _prompt()
