@@ -79,32 +79,73 @@ async def test_failing_before_the_first_token_the_next_model_takes_over(scripted
     assert text_of(events) == "hi"
 
 
-async def test_failing_after_the_first_token_the_next_goes_on_behind_it(scripted, said):
-    a = scripted("a", TextDelta("The lamp", 2), EngineFailedError())
-    b = scripted("b", TextDelta(" is on.", 3), DONE)
-    events = await answer(router(a, b), said("hello", committed_text="Well. ", max_output_tokens=9))
-    assert text_of(events) == "The lamp is on."
-    assert b.calls[0].committed_text == "Well. The lamp"
-    assert b.calls[0].max_output_tokens == 7
-    assert events[-1].usage == TokenUsage(10, 5)
-
-
-async def test_a_model_that_cannot_continue_is_no_successor(scripted, said):
-    a = scripted("a", TextDelta("The", 1), EngineFailedError())
-    b = scripted("b", TextDelta("no", 1), DONE, can_continue=False)
-    c = scripted("c", TextDelta(" end", 1), DONE)
-    assert text_of(await answer(router(a, b, c), said("hello"))) == "The end"
-    events = await answer(router(a, b), said("hello"))
-    assert events[-1].stop is StopReason.INTERRUPTED
+async def test_what_one_model_began_to_say_no_other_one_finishes(scripted, said):
+    error = EngineFailedError("boom")
+    cannot = scripted("a", TextDelta("The", 1), error, can_continue=False)
+    b = scripted("b", TextDelta(" end", 1), DONE)
+    events = await answer(router(cannot, b), said("hello"))
     assert text_of(events) == "The"
+    assert events[-1] == Settled(StopReason.INTERRUPTED, TokenUsage(0, 1), False, "")
+    # One that can go on is asked to by the caller, once it is back.
+    can = scripted("a", TextDelta("The", 1), error)
+    with pytest.raises(EngineFailedError, match="boom"):
+        await answer(router(can, b), said("hello"))
+    assert not b.calls
 
 
-async def test_committed_text_that_nobody_can_continue_is_interrupted(scripted, said):
-    model = scripted("a", TextDelta("x", 1), DONE, can_continue=False)
-    events = await answer(router(model), said("hello", committed_text="so far"))
+async def test_a_model_goes_on_behind_its_own_text(scripted, said):
+    first, b = scripted("a", TextDelta("no", 1), DONE), scripted("b", TextDelta(" is on.", 3), DONE)
+    call = said("hello", committed_text="The lamp", committed_model="b")
+    events = await answer(router(first, b), call)
+    assert events[0] == Started("b", "scripted")
+    assert text_of(events) == " is on."
+    assert b.calls[0].committed_text == "The lamp"
+    assert not first.calls
+    # Whose words they are is not known: whoever can goes on.
+    cannot = scripted("c", TextDelta("no", 1), DONE, can_continue=False)
+    events = await answer(router(cannot, b), said("hello", committed_text="The lamp"))
+    assert events[0] == Started("b", "scripted")
+
+
+@pytest.mark.parametrize("writer", ["cannot", "gone"])
+async def test_committed_text_whose_model_cannot_go_on_is_interrupted(scripted, said, writer):
+    models = (
+        scripted("cannot", TextDelta("x", 1), DONE, can_continue=False),
+        scripted("small", TextDelta("y", 1), DONE),
+    )
+    call = said("hello", committed_text="so far", committed_model=writer)
+    events = await answer(router(*models), call)
     assert [type(event) for event in events] == [Settled]
     assert events[0].stop is StopReason.INTERRUPTED
-    assert not model.calls
+    assert not any(model.calls for model in models)
+
+
+async def test_a_model_that_is_starting_is_waited_for_to_finish_what_it_said(scripted, said):
+    big, small = scripted("big", TextDelta(" on", 1), DONE), scripted("small", DONE)
+    big.state = Condition(State.STARTING)
+    call = said("hello", committed_text="so far", committed_model="big")
+    events = await answer(router(big, small), call)
+    assert (events[0], text_of(events)) == (Started("big", "scripted"), " on")
+
+    async def not_yet(timeout):
+        return False
+
+    big.state, big.ready = Condition(State.STARTING, "It is being loaded."), not_yet
+    assert (await answer(router(big, small), call))[-1].stop is StopReason.INTERRUPTED
+    # Where nobody could begin anew, the caller is to ask again.
+    with pytest.raises(ModelUnavailableError, match="being loaded"):
+        await answer(router(big), call)
+    assert not small.calls
+
+
+async def test_a_model_that_fails_again_behind_its_text_gives_way_to_a_new_beginning(
+    scripted, said
+):
+    call = said("hello", committed_text="so far", committed_model="big")
+    big, small = scripted("big", EngineFailedError("boom")), scripted("small", DONE)
+    assert (await answer(router(big, small), call))[-1].stop is StopReason.INTERRUPTED
+    with pytest.raises(EngineFailedError, match="boom"):
+        await answer(router(big), call)
 
 
 async def test_the_last_failure_is_raised_when_no_model_is_left(scripted, said):
@@ -185,10 +226,12 @@ async def test_the_named_models_own_fallbacks_are_used(scripted, said):
 
 async def test_each_model_is_paid_for_what_it_did(scripted, said):
     price = Price("EUR", Decimal("1"), Decimal("2"))
-    a = Route(scripted("a", TextDelta("x", 4), EngineFailedError()), price=price)
-    b = Route(scripted("b", DONE), price=price)
-    events = await answer(router(a, b), said("hello"))
-    assert events[-1].cost == Cost("EUR", 8_000 + 16_000)
+    model = scripted("a", TextDelta("x", 4), EngineFailedError(), can_continue=False)
+    events = await answer(router(Route(model, price=price)), said("hello"))
+    assert (events[-1].usage, events[-1].cost) == (TokenUsage(0, 4), Cost("EUR", 8_000))
+    asked = Route(scripted("a", ContextTooLongError()), price=price)
+    events = await answer(router(asked, Route(scripted("b", DONE), price=price)), said("hello"))
+    assert events[-1].cost == Cost("EUR", 16_000)
 
 
 def test_a_price_is_rounded_up_once_a_call():
@@ -208,6 +251,7 @@ async def test_the_same_work_is_not_done_twice(scripted, said):
         "The lamp is on.", "The lamp is on.", " is on.",
     )  # fmt: skip
     assert again[-1] == first[-1]
+    assert again[0] == first[0]
     assert len(model.calls) == 1
     await answer(of, said("another question", idempotency_key="k"))
     await answer(of, said("hello", idempotency_key="k", speculative=True))

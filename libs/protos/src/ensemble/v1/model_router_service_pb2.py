@@ -29,7 +29,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from google.type import money_pb2 as google_dot_type_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ensemble/v1/model_router_service.proto\x12\x0b\x65nsemble.v1\x1a\x18\x65nsemble/v1/common.proto\x1a\x16\x65nsemble/v1/tool.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17google/type/money.proto\"\xe5\x01\n\x0b\x43hatMessage\x12\x31\n\x04role\x18\x01 \x01(\x0e\x32\x11.ensemble.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04role\x12\x1d\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x04text\x12>\n\ntool_calls\x18\x03 \x03(\x0b\x32\x15.ensemble.v1.ToolCallB\x08\xbaH\x05\x92\x01\x02\x10@R\ttoolCalls\x12\x44\n\x0ctool_results\x18\x04 \x03(\x0b\x32\x17.ensemble.v1.ToolResultB\x08\xbaH\x05\x92\x01\x02\x10@R\x0btoolResults\"\xe7\x03\n\tChatStart\x12\x32\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x18.ensemble.v1.CallContextR\x07\x63ontext\x12\x1e\n\x05model\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x05model\x12\x41\n\x08messages\x18\x03 \x03(\x0b\x32\x18.ensemble.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80 R\x08messages\x12\x36\n\x05tools\x18\x04 \x03(\x0b\x32\x15.ensemble.v1.ToolSpecB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\x05tools\x12*\n\x11max_output_tokens\x18\x05 \x01(\rR\x0fmaxOutputTokens\x12\x36\n\x0btemperature\x18\x06 \x01(\x02\x42\x0f\xbaH\x0c\n\n\x1d\x00\x00\x00@-\x00\x00\x00\x00H\x00R\x0btemperature\x88\x01\x01\x12\x1c\n\x04stop\x18\x07 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x04stop\x12\x30\n\x0e\x63ommitted_text\x18\x08 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\rcommittedText\x12\x17\n\x04seed\x18\t \x01(\x04H\x01R\x04seed\x88\x01\x01\x12%\n\x0einitial_credit\x18\n \x01(\rR\rinitialCreditB\x0e\n\x0c_temperatureB\x07\n\x05_seed\"\x8d\x03\n\x0b\x43hatRequest\x12\"\n\x08\x65vent_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x07\x65ventId\x12\x1a\n\x08sequence\x18\x02 \x01(\x04R\x08sequence\x12\x39\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x34\n\x12\x63\x61used_by_event_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x0f\x63\x61usedByEventId\x12.\n\x05start\x18\n \x01(\x0b\x32\x16.ensemble.v1.ChatStartH\x00R\x05start\x12-\n\x06\x63redit\x18\x0b \x01(\x0b\x32\x13.ensemble.v1.CreditH\x00R\x06\x63redit\x12-\n\x06\x63\x61ncel\x18\x0c \x01(\x0b\x32\x13.ensemble.v1.CancelH\x00R\x06\x63\x61ncel\x12\x36\n\theartbeat\x18\r \x01(\x0b\x32\x16.ensemble.v1.HeartbeatH\x00R\theartbeatB\x07\n\x05\x65vent\";\n\x0b\x43hatStarted\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x16\n\x06\x65ngine\x18\x02 \x01(\tR\x06\x65ngine\"x\n\x10ModelSubstituted\x12\x1d\n\nfrom_model\x18\x01 \x01(\tR\tfromModel\x12\x19\n\x08to_model\x18\x02 \x01(\tR\x07toModel\x12*\n\x06reason\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusR\x06reason\"D\n\rChatTextDelta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x1f\n\x0btoken_count\x18\x02 \x01(\rR\ntokenCount\"\"\n\x0c\x43hatTextDone\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"c\n\rToolCallDelta\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\"\x9e\x01\n\x08\x43hatDone\x12\x38\n\x0bstop_reason\x18\x01 \x01(\x0e\x32\x17.ensemble.v1.StopReasonR\nstopReason\x12(\n\x05usage\x18\x02 \x01(\x0b\x32\x12.ensemble.v1.UsageR\x05usage\x12.\n\x07outcome\x18\x03 \x01(\x0e\x32\x14.ensemble.v1.OutcomeR\x07outcome\"\xbc\x05\n\x0c\x43hatResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x1a\n\x08sequence\x18\x02 \x01(\x04R\x08sequence\x12\x39\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12+\n\x12\x63\x61used_by_event_id\x18\x04 \x01(\tR\x0f\x63\x61usedByEventId\x12\x34\n\x07started\x18\n \x01(\x0b\x32\x18.ensemble.v1.ChatStartedH\x00R\x07started\x12\x41\n\x0bsubstituted\x18\x0b \x01(\x0b\x32\x1d.ensemble.v1.ModelSubstitutedH\x00R\x0bsubstituted\x12;\n\ntext_delta\x18\x0c \x01(\x0b\x32\x1a.ensemble.v1.ChatTextDeltaH\x00R\ttextDelta\x12\x38\n\ttext_done\x18\r \x01(\x0b\x32\x19.ensemble.v1.ChatTextDoneH\x00R\x08textDone\x12\x44\n\x0ftool_call_delta\x18\x0e \x01(\x0b\x32\x1a.ensemble.v1.ToolCallDeltaH\x00R\rtoolCallDelta\x12=\n\x0etool_call_done\x18\x0f \x01(\x0b\x32\x15.ensemble.v1.ToolCallH\x00R\x0ctoolCallDone\x12*\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rror\x12+\n\x04\x64one\x18\x11 \x01(\x0b\x32\x15.ensemble.v1.ChatDoneH\x00R\x04\x64one\x12\x36\n\theartbeat\x18\x12 \x01(\x0b\x32\x16.ensemble.v1.HeartbeatH\x00R\theartbeatB\x07\n\x05\x65vent\"c\n\x11ListModelsRequest\x12%\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02R\tpageToken\"\xbb\x02\n\tModelInfo\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x65ngine\x18\x02 \x01(\tR\x06\x65ngine\x12\"\n\x0c\x63\x61pabilities\x18\x03 \x03(\tR\x0c\x63\x61pabilities\x12%\n\x0e\x63ontext_tokens\x18\x04 \x01(\rR\rcontextTokens\x12\x33\n\x0binput_price\x18\x05 \x01(\x0b\x32\x12.google.type.MoneyR\ninputPrice\x12\x35\n\x0coutput_price\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyR\x0boutputPrice\x12\x1c\n\tavailable\x18\x07 \x01(\x08R\tavailable\x12-\n\x12unavailable_reason\x18\x08 \x01(\tR\x11unavailableReason\"l\n\x12ListModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x16.ensemble.v1.ModelInfoR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x32\xa4\x01\n\x12ModelRouterService\x12?\n\x04\x43hat\x12\x18.ensemble.v1.ChatRequest\x1a\x19.ensemble.v1.ChatResponse(\x01\x30\x01\x12M\n\nListModels\x12\x1e.ensemble.v1.ListModelsRequest\x1a\x1f.ensemble.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ensemble/v1/model_router_service.proto\x12\x0b\x65nsemble.v1\x1a\x18\x65nsemble/v1/common.proto\x1a\x16\x65nsemble/v1/tool.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17google/type/money.proto\"\xe5\x01\n\x0b\x43hatMessage\x12\x31\n\x04role\x18\x01 \x01(\x0e\x32\x11.ensemble.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00R\x04role\x12\x1d\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x04text\x12>\n\ntool_calls\x18\x03 \x03(\x0b\x32\x15.ensemble.v1.ToolCallB\x08\xbaH\x05\x92\x01\x02\x10@R\ttoolCalls\x12\x44\n\x0ctool_results\x18\x04 \x03(\x0b\x32\x17.ensemble.v1.ToolResultB\x08\xbaH\x05\x92\x01\x02\x10@R\x0btoolResults\"\x9a\x04\n\tChatStart\x12\x32\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x18.ensemble.v1.CallContextR\x07\x63ontext\x12\x1e\n\x05model\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x05model\x12\x41\n\x08messages\x18\x03 \x03(\x0b\x32\x18.ensemble.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80 R\x08messages\x12\x36\n\x05tools\x18\x04 \x03(\x0b\x32\x15.ensemble.v1.ToolSpecB\t\xbaH\x06\x92\x01\x03\x10\x80\x02R\x05tools\x12*\n\x11max_output_tokens\x18\x05 \x01(\rR\x0fmaxOutputTokens\x12\x36\n\x0btemperature\x18\x06 \x01(\x02\x42\x0f\xbaH\x0c\n\n\x1d\x00\x00\x00@-\x00\x00\x00\x00H\x00R\x0btemperature\x88\x01\x01\x12\x1c\n\x04stop\x18\x07 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x08R\x04stop\x12\x30\n\x0e\x63ommitted_text\x18\x08 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\rcommittedText\x12\x17\n\x04seed\x18\t \x01(\x04H\x01R\x04seed\x88\x01\x01\x12%\n\x0einitial_credit\x18\n \x01(\rR\rinitialCredit\x12\x31\n\x0f\x63ommitted_model\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01R\x0e\x63ommittedModelB\x0e\n\x0c_temperatureB\x07\n\x05_seed\"\x8d\x03\n\x0b\x43hatRequest\x12\"\n\x08\x65vent_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x07\x65ventId\x12\x1a\n\x08sequence\x18\x02 \x01(\x04R\x08sequence\x12\x39\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x34\n\x12\x63\x61used_by_event_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x0f\x63\x61usedByEventId\x12.\n\x05start\x18\n \x01(\x0b\x32\x16.ensemble.v1.ChatStartH\x00R\x05start\x12-\n\x06\x63redit\x18\x0b \x01(\x0b\x32\x13.ensemble.v1.CreditH\x00R\x06\x63redit\x12-\n\x06\x63\x61ncel\x18\x0c \x01(\x0b\x32\x13.ensemble.v1.CancelH\x00R\x06\x63\x61ncel\x12\x36\n\theartbeat\x18\r \x01(\x0b\x32\x16.ensemble.v1.HeartbeatH\x00R\theartbeatB\x07\n\x05\x65vent\";\n\x0b\x43hatStarted\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x16\n\x06\x65ngine\x18\x02 \x01(\tR\x06\x65ngine\"x\n\x10ModelSubstituted\x12\x1d\n\nfrom_model\x18\x01 \x01(\tR\tfromModel\x12\x19\n\x08to_model\x18\x02 \x01(\tR\x07toModel\x12*\n\x06reason\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusR\x06reason\"D\n\rChatTextDelta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x1f\n\x0btoken_count\x18\x02 \x01(\rR\ntokenCount\"\"\n\x0c\x43hatTextDone\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"c\n\rToolCallDelta\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12%\n\x0e\x61rguments_json\x18\x03 \x01(\tR\rargumentsJson\"\x9e\x01\n\x08\x43hatDone\x12\x38\n\x0bstop_reason\x18\x01 \x01(\x0e\x32\x17.ensemble.v1.StopReasonR\nstopReason\x12(\n\x05usage\x18\x02 \x01(\x0b\x32\x12.ensemble.v1.UsageR\x05usage\x12.\n\x07outcome\x18\x03 \x01(\x0e\x32\x14.ensemble.v1.OutcomeR\x07outcome\"\xbc\x05\n\x0c\x43hatResponse\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x1a\n\x08sequence\x18\x02 \x01(\x04R\x08sequence\x12\x39\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12+\n\x12\x63\x61used_by_event_id\x18\x04 \x01(\tR\x0f\x63\x61usedByEventId\x12\x34\n\x07started\x18\n \x01(\x0b\x32\x18.ensemble.v1.ChatStartedH\x00R\x07started\x12\x41\n\x0bsubstituted\x18\x0b \x01(\x0b\x32\x1d.ensemble.v1.ModelSubstitutedH\x00R\x0bsubstituted\x12;\n\ntext_delta\x18\x0c \x01(\x0b\x32\x1a.ensemble.v1.ChatTextDeltaH\x00R\ttextDelta\x12\x38\n\ttext_done\x18\r \x01(\x0b\x32\x19.ensemble.v1.ChatTextDoneH\x00R\x08textDone\x12\x44\n\x0ftool_call_delta\x18\x0e \x01(\x0b\x32\x1a.ensemble.v1.ToolCallDeltaH\x00R\rtoolCallDelta\x12=\n\x0etool_call_done\x18\x0f \x01(\x0b\x32\x15.ensemble.v1.ToolCallH\x00R\x0ctoolCallDone\x12*\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rror\x12+\n\x04\x64one\x18\x11 \x01(\x0b\x32\x15.ensemble.v1.ChatDoneH\x00R\x04\x64one\x12\x36\n\theartbeat\x18\x12 \x01(\x0b\x32\x16.ensemble.v1.HeartbeatH\x00R\theartbeatB\x07\n\x05\x65vent\"c\n\x11ListModelsRequest\x12%\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07R\x08pageSize\x12\'\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02R\tpageToken\"\xbb\x02\n\tModelInfo\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x65ngine\x18\x02 \x01(\tR\x06\x65ngine\x12\"\n\x0c\x63\x61pabilities\x18\x03 \x03(\tR\x0c\x63\x61pabilities\x12%\n\x0e\x63ontext_tokens\x18\x04 \x01(\rR\rcontextTokens\x12\x33\n\x0binput_price\x18\x05 \x01(\x0b\x32\x12.google.type.MoneyR\ninputPrice\x12\x35\n\x0coutput_price\x18\x06 \x01(\x0b\x32\x12.google.type.MoneyR\x0boutputPrice\x12\x1c\n\tavailable\x18\x07 \x01(\x08R\tavailable\x12-\n\x12unavailable_reason\x18\x08 \x01(\tR\x11unavailableReason\"l\n\x12ListModelsResponse\x12.\n\x06models\x18\x01 \x03(\x0b\x32\x16.ensemble.v1.ModelInfoR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x32\xa4\x01\n\x12ModelRouterService\x12?\n\x04\x43hat\x12\x18.ensemble.v1.ChatRequest\x1a\x19.ensemble.v1.ChatResponse(\x01\x30\x01\x12M\n\nListModels\x12\x1e.ensemble.v1.ListModelsRequest\x1a\x1f.ensemble.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHATSTART'].fields_by_name['stop']._serialized_options = b'\272H\005\222\001\002\020\010'
   _globals['_CHATSTART'].fields_by_name['committed_text']._loaded_options = None
   _globals['_CHATSTART'].fields_by_name['committed_text']._serialized_options = b'\272H\006r\004(\200\200@'
+  _globals['_CHATSTART'].fields_by_name['committed_model']._loaded_options = None
+  _globals['_CHATSTART'].fields_by_name['committed_model']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_CHATREQUEST'].fields_by_name['event_id']._loaded_options = None
   _globals['_CHATREQUEST'].fields_by_name['event_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CHATREQUEST'].fields_by_name['caused_by_event_id']._loaded_options = None
@@ -64,34 +66,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\350\007'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\002'
-  _globals['_ROLE']._serialized_start=3093
-  _globals['_ROLE']._serialized_end=3188
+  _globals['_ROLE']._serialized_start=3144
+  _globals['_ROLE']._serialized_end=3239
   _globals['_CHATMESSAGE']._serialized_start=189
   _globals['_CHATMESSAGE']._serialized_end=418
   _globals['_CHATSTART']._serialized_start=421
-  _globals['_CHATSTART']._serialized_end=908
-  _globals['_CHATREQUEST']._serialized_start=911
-  _globals['_CHATREQUEST']._serialized_end=1308
-  _globals['_CHATSTARTED']._serialized_start=1310
-  _globals['_CHATSTARTED']._serialized_end=1369
-  _globals['_MODELSUBSTITUTED']._serialized_start=1371
-  _globals['_MODELSUBSTITUTED']._serialized_end=1491
-  _globals['_CHATTEXTDELTA']._serialized_start=1493
-  _globals['_CHATTEXTDELTA']._serialized_end=1561
-  _globals['_CHATTEXTDONE']._serialized_start=1563
-  _globals['_CHATTEXTDONE']._serialized_end=1597
-  _globals['_TOOLCALLDELTA']._serialized_start=1599
-  _globals['_TOOLCALLDELTA']._serialized_end=1698
-  _globals['_CHATDONE']._serialized_start=1701
-  _globals['_CHATDONE']._serialized_end=1859
-  _globals['_CHATRESPONSE']._serialized_start=1862
-  _globals['_CHATRESPONSE']._serialized_end=2562
-  _globals['_LISTMODELSREQUEST']._serialized_start=2564
-  _globals['_LISTMODELSREQUEST']._serialized_end=2663
-  _globals['_MODELINFO']._serialized_start=2666
-  _globals['_MODELINFO']._serialized_end=2981
-  _globals['_LISTMODELSRESPONSE']._serialized_start=2983
-  _globals['_LISTMODELSRESPONSE']._serialized_end=3091
-  _globals['_MODELROUTERSERVICE']._serialized_start=3191
-  _globals['_MODELROUTERSERVICE']._serialized_end=3355
+  _globals['_CHATSTART']._serialized_end=959
+  _globals['_CHATREQUEST']._serialized_start=962
+  _globals['_CHATREQUEST']._serialized_end=1359
+  _globals['_CHATSTARTED']._serialized_start=1361
+  _globals['_CHATSTARTED']._serialized_end=1420
+  _globals['_MODELSUBSTITUTED']._serialized_start=1422
+  _globals['_MODELSUBSTITUTED']._serialized_end=1542
+  _globals['_CHATTEXTDELTA']._serialized_start=1544
+  _globals['_CHATTEXTDELTA']._serialized_end=1612
+  _globals['_CHATTEXTDONE']._serialized_start=1614
+  _globals['_CHATTEXTDONE']._serialized_end=1648
+  _globals['_TOOLCALLDELTA']._serialized_start=1650
+  _globals['_TOOLCALLDELTA']._serialized_end=1749
+  _globals['_CHATDONE']._serialized_start=1752
+  _globals['_CHATDONE']._serialized_end=1910
+  _globals['_CHATRESPONSE']._serialized_start=1913
+  _globals['_CHATRESPONSE']._serialized_end=2613
+  _globals['_LISTMODELSREQUEST']._serialized_start=2615
+  _globals['_LISTMODELSREQUEST']._serialized_end=2714
+  _globals['_MODELINFO']._serialized_start=2717
+  _globals['_MODELINFO']._serialized_end=3032
+  _globals['_LISTMODELSRESPONSE']._serialized_start=3034
+  _globals['_LISTMODELSRESPONSE']._serialized_end=3142
+  _globals['_MODELROUTERSERVICE']._serialized_start=3242
+  _globals['_MODELROUTERSERVICE']._serialized_end=3406
 # @@protoc_insertion_point(module_scope)

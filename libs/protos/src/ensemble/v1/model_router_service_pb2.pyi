@@ -40,7 +40,7 @@ class ChatMessage(_message.Message):
     def __init__(self, role: _Optional[_Union[Role, str]] = ..., text: _Optional[str] = ..., tool_calls: _Optional[_Iterable[_Union[_tool_pb2.ToolCall, _Mapping]]] = ..., tool_results: _Optional[_Iterable[_Union[_tool_pb2.ToolResult, _Mapping]]] = ...) -> None: ...
 
 class ChatStart(_message.Message):
-    __slots__ = ("context", "model", "messages", "tools", "max_output_tokens", "temperature", "stop", "committed_text", "seed", "initial_credit")
+    __slots__ = ("context", "model", "messages", "tools", "max_output_tokens", "temperature", "stop", "committed_text", "seed", "initial_credit", "committed_model")
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class ChatStart(_message.Message):
     COMMITTED_TEXT_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     INITIAL_CREDIT_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_MODEL_FIELD_NUMBER: _ClassVar[int]
     context: _common_pb2.CallContext
     model: str
     messages: _containers.RepeatedCompositeFieldContainer[ChatMessage]
@@ -61,7 +62,8 @@ class ChatStart(_message.Message):
     committed_text: str
     seed: int
     initial_credit: int
-    def __init__(self, context: _Optional[_Union[_common_pb2.CallContext, _Mapping]] = ..., model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[ChatMessage, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[_tool_pb2.ToolSpec, _Mapping]]] = ..., max_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., stop: _Optional[_Iterable[str]] = ..., committed_text: _Optional[str] = ..., seed: _Optional[int] = ..., initial_credit: _Optional[int] = ...) -> None: ...
+    committed_model: str
+    def __init__(self, context: _Optional[_Union[_common_pb2.CallContext, _Mapping]] = ..., model: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[ChatMessage, _Mapping]]] = ..., tools: _Optional[_Iterable[_Union[_tool_pb2.ToolSpec, _Mapping]]] = ..., max_output_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., stop: _Optional[_Iterable[str]] = ..., committed_text: _Optional[str] = ..., seed: _Optional[int] = ..., initial_credit: _Optional[int] = ..., committed_model: _Optional[str] = ...) -> None: ...
 
 class ChatRequest(_message.Message):
     __slots__ = ("event_id", "sequence", "created_at", "caused_by_event_id", "start", "credit", "cancel", "heartbeat")

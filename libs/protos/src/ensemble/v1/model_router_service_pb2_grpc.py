@@ -57,7 +57,12 @@ class ModelRouterServiceServicer:
         State machine. The first request is `start`; anything else ends the call with
         WRONG_FIRST_MESSAGE. The server answers `started` with the model that took the call;
         should that one fail and another take over, `substituted`, and everything after it comes
-        from the new one. Then any number of `text_delta`, one `text_done` when there was text,
+        from the new one. Another takes over only before the first text: what one model began to
+        say no other one finishes. When the one that wrote fails later and can go on behind its
+        text, its failure ends the call, and the caller may ask again with `committed_text`. When
+        it cannot, or fails again, or is not there (one that is starting is waited for a while),
+        and some model is, `done` says INTERRUPTED, and the caller may ask again without that text:
+        the answer begins anew. Then any number of `text_delta`, one `text_done` when there was text,
         and for each tool the model asks for `tool_call_delta` while it is written and one
         `tool_call_done`. `cancel` (or a half-close after `start` does not cancel) stops the
         model; every stream that opened ends with one `done`, also then. Failure of every model

@@ -28,34 +28,32 @@ class CompletedCalls:
     """
 
     def __init__(self) -> None:
-        self._calls: OrderedDict[bytes, Completed] = OrderedDict()
+        self._calls: OrderedDict[str, tuple[bytes, Completed]] = OrderedDict()
         self._characters = 0
 
     def find(self, call: Call) -> Completed | None:
         """Return the earlier result of ``call`` when it goes on from its committed text."""
-        if not call.idempotency_key:
-            return None
-        found = self._calls.get(_fingerprint(call))
+        fingerprint, found = self._calls.get(call.idempotency_key, (b"", None))
         if found is None or not found.text.startswith(call.committed_text):
             return None
-        return found
+        return found if fingerprint == _fingerprint(call) else None
 
     def keep(self, call: Call, completed: Completed) -> None:
         """Remember a call that came to its end."""
         ended = completed.settled.stop in (StopReason.COMPLETED, StopReason.TOOL_CALLS)
         if not call.idempotency_key or call.speculative or not ended:
             return
-        key = _fingerprint(call)
+        key = call.idempotency_key
         self._forget(key)
-        self._calls[key] = completed
+        self._calls[key] = _fingerprint(call), completed
         self._characters += _size(completed)
         while len(self._calls) > _MAX_CALLS or self._characters > _MAX_CHARACTERS:
             self._forget(next(iter(self._calls)))
 
-    def _forget(self, key: bytes) -> None:
+    def _forget(self, key: str) -> None:
         gone = self._calls.pop(key, None)
         if gone is not None:
-            self._characters -= _size(gone)
+            self._characters -= _size(gone[1])
 
 
 def _size(completed: Completed) -> int:
@@ -64,7 +62,7 @@ def _size(completed: Completed) -> int:
 
 def _fingerprint(call: Call) -> bytes:
     work = (
-        call.idempotency_key, call.model, call.messages, call.tools, call.stop,
+        call.model, call.messages, call.tools, call.stop,
         call.max_output_tokens, call.temperature, call.seed, call.speculative,
     )  # fmt: skip
     return hashlib.blake2b(repr(work).encode(), digest_size=16).digest()

@@ -58,6 +58,7 @@ def call_from(start: pb.ChatStart) -> Call:
         temperature=start.temperature if start.HasField("temperature") else None,
         stop=tuple(start.stop),
         committed_text=start.committed_text,
+        committed_model=start.committed_model,
         seed=start.seed if start.HasField("seed") else None,
         speculative=start.context.purpose == common_pb2.PURPOSE_SPECULATIVE,
         idempotency_key=start.context.idempotency_key,

@@ -66,7 +66,8 @@ class Message:
 class Call:
     """What a caller wants answered.
 
-    ``committed_text`` is the beginning of the answer that was already said. ``speculative``
+    ``committed_text`` is the beginning of the answer that was already said,
+    ``committed_model`` the model that said it, empty where that is not known. ``speculative``
     calls may be thrown away, so no tool call leaves them. ``max_output_tokens`` 0 means
     the model's own limit; ``temperature`` and ``seed`` None mean the model's own.
     """
@@ -78,6 +79,7 @@ class Call:
     temperature: float | None = None
     stop: tuple[str, ...] = ()
     committed_text: str = ""
+    committed_model: str = ""
     seed: int | None = None
     speculative: bool = False
     idempotency_key: str = ""

@@ -1,7 +1,6 @@
 """Chooses the model for a call, and the next one when it fails."""
 
 import contextlib
-import dataclasses
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -75,6 +74,9 @@ class Router:
     async def chat(self, call: Call) -> AsyncGenerator[RouterEvent, None]:
         """Answer ``call``; ends with one ``Settled``.
 
+        Another model takes over only before the first text. What one has said it alone may go
+        on with; where it cannot, the chat is ``INTERRUPTED`` so that the answer begins anew.
+
         Raises:
             ModelNotFoundError: No model has the name that the call asks for.
             ModelUnavailableError: No model can answer.
@@ -94,7 +96,7 @@ class Router:
                 return
             yield turn.begin(route)
             try:
-                async with contextlib.aclosing(_events(route.model, turn)) as events:
+                async with contextlib.aclosing(route.model.chat(call)) as events:
                     async for said in events:
                         if isinstance(said, Finished):
                             route.circuit.answered()
@@ -135,10 +137,7 @@ class Router:
         """Return the next model to try; None when there is none."""
         left = [r for r in chain if r not in turn.tried]
         if turn.said:
-            able = [r for r in left if r.model.can_continue]
-            alive = any(r.model.condition().state is State.READY for r in left)
-            turn.cannot_continue = alive and not able
-            left = able
+            left = [r for r in left if turn.may_continue(r.model)]
         ready = [r for r in left if r.model.condition().state is State.READY]
         for route in ready:
             if not route.circuit.remaining:
@@ -152,6 +151,11 @@ class Router:
             # All have failed lately; better the one that rested longest than none.
             return min(ready, key=lambda route: route.circuit.remaining)
         turn.reasons = [r.model.condition().reason for r in left if r.model.condition().reason]
+        turn.may_begin_anew = any(
+            r.model.condition().state is State.READY
+            for r in chain
+            if r not in turn.tried or not r.model.can_continue
+        )
         return None
 
 
@@ -162,35 +166,37 @@ class _Turn:
         self.call = call
         self.tried: list[Route] = []
         self.said = call.committed_text
+        self._writer = call.committed_model
         self.calls: list[ToolCall] = []
         self.reasons: list[str] = []
-        self.cannot_continue = False
+        self.may_begin_anew = False
         self._error: EnsembleError | None = None
         self._usage = TokenUsage()
         self._cost: Cost | None = None
         self.written = 0
-        self._before = 0
-        self._started: Started | None = None
 
     def begin(self, route: Route) -> RouterEvent:
         before = self.tried[-1].model.name if self.tried else ""
         self.tried.append(route)
-        self._before = self.written
-        self._started = self._started or Started(route.model.name, route.model.engine)
         if self._error is None:
-            return self._started
+            return Started(route.model.name, route.model.engine)
         return Substituted(before, route.model.name, self._error)
+
+    def may_continue(self, model: Model) -> bool:
+        """Return whether ``model`` may go on with what was said: no other one's words."""
+        return model.can_continue and self._writer in ("", model.name)
 
     def note(self, event: ModelEvent) -> None:
         if isinstance(event, TextDelta):
             self.said += event.text
+            self._writer = self.tried[-1].model.name
             self.written += event.tokens
         elif isinstance(event, ToolCall):
             self.calls.append(event)
 
     def failed(self, error: EnsembleError) -> None:
         self._error = error
-        self._account(TokenUsage(written=self.written - self._before))
+        self._account(TokenUsage(written=self.written))
 
     def settle(self, finished: Finished) -> Settled:
         self._account(finished.usage)
@@ -198,35 +204,30 @@ class _Turn:
         return Settled(finished.stop, self._usage, finished.declined, name, self._cost)
 
     def completed(self, settled: Settled) -> Completed:
-        assert self._started is not None
-        return Completed(self._started, self.said, tuple(self.calls), settled)
+        model = self.tried[-1].model
+        wrote = Started(model.name, model.engine)
+        return Completed(wrote, self.said, tuple(self.calls), settled)
 
     def give_up(self) -> Settled:
         """Return the end of a call that nobody can go on with, or raise what it failed with."""
-        if self.cannot_continue:
+        if self.said and self.may_begin_anew and not self._writer_may_return():
             return Settled(StopReason.INTERRUPTED, self._usage, False, "", self._cost)
         if self._error is not None:
             raise self._error
         reasons = " ".join(dict.fromkeys(self.reasons))
         raise ModelUnavailableError(reasons and f"{reasons} {_ADVICE}")
 
+    def _writer_may_return(self) -> bool:
+        """The model that wrote failed in this call, and asked again it can go on."""
+        if self._error is None or isinstance(self._error, _NO_FAULT) or self.call.committed_text:
+            return False
+        return self.may_continue(self.tried[-1].model)
+
     def _account(self, usage: TokenUsage) -> None:
         self._usage += usage
         cost = self.tried[-1].price.cost_of(usage)
         if cost is not None:
             self._cost = cost if self._cost is None else self._cost + cost
-
-
-async def _events(model: Model, turn: _Turn) -> AsyncGenerator[ModelEvent, None]:
-    limit = turn.call.max_output_tokens
-    call = dataclasses.replace(
-        turn.call,
-        committed_text=turn.said,
-        max_output_tokens=max(1, limit - turn.written) if limit else 0,
-    )
-    async with contextlib.aclosing(model.chat(call)) as events:
-        async for event in events:
-            yield event
 
 
 def _replay(call: Call, earlier: Completed) -> list[RouterEvent]:
