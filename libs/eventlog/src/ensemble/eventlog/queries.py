@@ -96,18 +96,14 @@ def heads(
     """
     where, newest = "", "position DESC"
     values: list[str | int] = [kind, limit]
-    wanted: list[tuple[str, str | int | None]] = [
-        ("owner =", owner),
-        ("mark =", mark),
-        ("position <", before),
-    ]
-    if eras:
-        newest = f"era DESC, {newest}"
-        wanted.append(("era <=", None if before is None else before >> ERA_BITS))
-    for condition, value in wanted:
+    for condition, value in (("owner =", owner), ("mark =", mark), ("position <", before)):
         if value is not None:
             values.append(value)
             where += f" AND {condition} ${len(values)}"
+    if eras:
+        newest = f"era DESC, {newest}"
+        if before is not None:
+            where += f" AND era <= (${len(values)} >> {ERA_BITS})"
     if mark:
         where += " AND mark <> ''"  # so that the partial index serves
     return f"{_HEAD}{where} ORDER BY {newest} LIMIT $2", values
