@@ -97,5 +97,5 @@ test-chaos-stores:
 
 .PHONY: test-chaos-full
 test-chaos-full: bootstrap-test ## the same with 1000 kills, and the report; goes on where it was stopped
-	-$(CHAOS_TEST) tests/chaos/test_other_trouble.py
-	$(CHAOS) -m tests.chaos --kills 1000
+	@CHAOS_BLOWS=24 $(CHAOS_TEST) tests/chaos/test_other_trouble.py; trouble=$$?; \
+	$(CHAOS) -m tests.chaos --kills 1000 && exit $$trouble

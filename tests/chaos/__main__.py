@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ensemble.testkit.postgres import shared_postgres
+from tests.chaos.bounds import too_many
+from tests.chaos.checker import GivenUp
 from tests.chaos.processes import Zygote
 from tests.chaos.report import FOLDER, as_json, summary
 from tests.chaos.run import crash
@@ -74,9 +76,15 @@ def main() -> int:
         takeovers = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("takeover_*"))]
         REPORT.write_text(markdown(seed, rounds, takeovers))
     (full / "seed").unlink()
-    faults = [fault for each in rounds for run in each["runs"] for fault in run["faults"]]
+    runs = [run for each in rounds for run in each["runs"]]
+    faults = [fault for run in runs for fault in run["faults"]]
+    beyond = too_many(
+        sum(run["losses"] for run in runs),
+        [GivenUp(**given_up) for run in runs for given_up in run["given_up"]],
+    )
     print(f"{sum(each['kills'] for each in rounds)} kills, {len(faults)} faults: {REPORT}")
-    return 1 if faults else 0
+    print("\n".join(beyond))
+    return 1 if faults or beyond else 0
 
 
 if __name__ == "__main__":

@@ -12,8 +12,15 @@ from ensemble.testkit.chaos.sound import hear
 from ensemble.transport.status import from_status
 from ensemble.v1 import common_pb2, session_events_pb2
 from tests.chaos.record import Record, ServerEvent
+from tests.chaos.stack import Kill
 
 UNKNOWN = "TOOL_OUTCOME_UNKNOWN"
+
+BY_PERSON = "interrupted"
+"""Why an answer broke off into which the person spoke."""
+
+_BEFORE_S = 1.0
+"""How long before a client is shown that its input entered, a loss may already concern it."""
 
 
 @dataclass
@@ -26,6 +33,7 @@ class Response:
     results: list[object] = field(default_factory=list)
     ends: list[session_events_pb2.ResponseDone] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
+    until: float = 0.0
 
     @property
     def completed(self) -> bool:
@@ -38,7 +46,32 @@ class Turn:
     """A turn as it was shown."""
 
     text: str
+    since: float = 0.0
     responses: list[Response] = field(default_factory=list)
+
+    @property
+    def until(self) -> float:
+        """When the last of its answer was shown."""
+        return max((response.until for response in self.responses), default=self.since)
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A turn that has no whole answer although its person wanted it.
+
+    Attributes:
+        where: Client and question.
+        why: What the client was told.
+        losses: What died while it was answered, and how long after its input was shown. A gateway
+            holds nothing of an answer and does not count.
+    """
+
+    where: str
+    why: str
+    losses: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.why} [{', '.join(self.losses) or 'nothing died'}]"
 
 
 @dataclass
@@ -48,20 +81,24 @@ class Verdict:
     Attributes:
         faults: Each a broken promise.
         told: Turns whose answer did not come to its end, which their client was told, by reason.
+        given_up: Those of them for which neither the person's own interruption nor a tool that
+            must not be repeated is the reason.
         answered: Turns with the whole answer.
     """
 
     faults: list[str] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
+    given_up: list[GivenUp] = field(default_factory=list)
     answered: int = 0
 
 
-def check(record: Record, journal: Sequence[str]) -> Verdict:
+def check(record: Record, journal: Sequence[str], losses: Sequence[Kill] = ()) -> Verdict:
     """Judge one client's record.
 
     Args:
         record: What it was shown.
         journal: What the tool of its stack wrote, in order.
+        losses: Which processes died or stood still, and when.
     """
     verdict = Verdict()
     faults = verdict.faults
@@ -80,7 +117,9 @@ def check(record: Record, journal: Sequence[str]) -> Verdict:
         if (answered := parse(turn.text)) is None:
             faults.append(f"a turn that nobody asked: {turn.text!r}")
             continue
+        told = Counter(verdict.told)
         _check_turn(answered, turn, record, runs[answered.key], verdict)
+        verdict.given_up += _given_up(answered, turn, record, verdict.told - told, losses)
     faults[:] = [f"{record.client} {record.session_id}: {fault}" for fault in faults]
     return verdict
 
@@ -96,16 +135,39 @@ def _check_order(record: Record, faults: list[str]) -> None:
         last = event.sequence
 
 
+def _given_up(
+    question: Question,
+    turn: Turn,
+    record: Record,
+    told: Counter[str],
+    losses: Sequence[Kill],
+) -> list[GivenUp]:
+    where, during = f"{record.client} {record.session_id} {question.key}", _during(turn, losses)
+    meant = {
+        BY_PERSON: question.key in record.interrupted,
+        f"tool: {UNKNOWN}": bool(during),
+    }
+    return [GivenUp(where, why, during) for why in told if not meant.get(why)]
+
+
+def _during(turn: Turn, losses: Sequence[Kill]) -> tuple[str, ...]:
+    return tuple(
+        f"{loss.victim} at {loss.at - turn.since:.2f} s"
+        for loss in losses
+        if not loss.victim.startswith("gateway") and turn.since - _BEFORE_S < loss.at < turn.until
+    )
+
+
 def _turns(record: Record, faults: list[str]) -> list[Turn]:
     turns: dict[str, Turn] = {}
     responses: dict[str, Response] = {}
-    for _, event in record.shown:
+    for at, event in record.shown:
         kind = event.WhichOneof("event") or ""
         body: Any = getattr(event, kind) if kind else None
         if kind == "input_committed":
             if body.turn_id in turns:
                 faults.append(f"{body.text!r} entered twice")
-            turns[body.turn_id] = Turn(body.text)
+            turns[body.turn_id] = Turn(body.text, at)
         elif kind == "response_started":
             response = Response(body.response_id)
             if body.response_id in responses or body.turn_id not in turns:
@@ -114,7 +176,8 @@ def _turns(record: Record, faults: list[str]) -> list[Turn]:
             responses[body.response_id] = response
             turns[body.turn_id].responses.append(response)
         elif (response_id := getattr(body, "response_id", "")) in responses:
-            _add(responses[response_id], kind, body)
+            responses[response_id].until = at
+            _add(responses[response_id], body)
         elif kind == "error":
             for response in responses.values():
                 if not response.ends:
@@ -124,7 +187,7 @@ def _turns(record: Record, faults: list[str]) -> list[Turn]:
     return list(turns.values())
 
 
-def _add(response: Response, kind: str, body: object) -> None:
+def _add(response: Response, body: object) -> None:
     match body:
         case session_events_pb2.ResponseTextDelta():
             response.text += body.text

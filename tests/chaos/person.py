@@ -146,7 +146,9 @@ class Person:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 if self.record.spoken and self._rng.random() < _INTERRUPTS:
-                    await self._interrupted()
+                    await self._listened_for_a_while()
+                    if self._ended is None:
+                        self.record.interrupted.add(question.key)
                 else:
                     await self._answered()
         except TimeoutError:
@@ -164,8 +166,8 @@ class Person:
             await conversation.send_audio(run, samples=len(run) // 2)
             await asyncio.sleep(max(0.0, begin + (number + 1) / 25 - loop.time()))
 
-    async def _interrupted(self) -> None:
-        """Listen for a while and then speak on, whatever is still being said."""
+    async def _listened_for_a_while(self) -> None:
+        """Wait for some of the answer; the person then speaks on, whatever is still being said."""
         while self.phase != "speaking" and self._ended is None:
             self._news.clear()
             await self._news.wait()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+_ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60.0
 _ENDS_SECONDS = 15.0
 
@@ -32,7 +33,7 @@ class Child:
 
 
 class Zygote:
-    """The fork server, see ``ensemble.testkit.chaos.zygote``."""
+    """The fork server, see ``fork_server``."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -43,7 +44,8 @@ class Zygote:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "ensemble.testkit.chaos.zygote",
+            "tests.chaos.fork_server",
+            cwd=_ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -30,6 +30,7 @@ class Record:
         client: Name of the client.
         spoken: It speaks and hears.
         asked: Questions in the order in which they were asked.
+        interrupted: Keys of those into whose answer the person spoke.
         shown: Every event that its user was shown, with the time.
         sound: What was heard of each response, as the loudspeaker would play it.
         faults: What its user would complain about.
@@ -42,6 +43,7 @@ class Record:
     spoken: bool
     session_id: str = ""
     asked: list[Question] = field(default_factory=list)
+    interrupted: set[str] = field(default_factory=set)
     shown: list[tuple[float, ServerEvent]] = field(default_factory=list)
     sound: dict[str, bytearray] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)

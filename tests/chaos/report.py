@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,17 @@ def takeover(
         "what": f"silence heard by a voice client; orchestrator {name}",
         "kills": len(kills),
         "count": len(heard),
-        "p50": _percentile(heard, 0.50),
-        "p95": _percentile(heard, 0.95),
+        "p50": percentile(heard, 0.50),
+        "p95": percentile(heard, 0.95),
         "max": round(max(heard, default=0.0), 3),
         "goal_p95": goal_s,
-        "met": _percentile(heard, 0.95) <= goal_s,
+        "met": percentile(heard, 0.95) <= goal_s,
         "histogram": _histogram(heard),
     }
 
 
-def _percentile(values: Sequence[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value that ``share`` of sorted ``values`` lie below; 0 for none."""
     if not values:
         return 0.0
     return round(values[min(len(values) - 1, int(share * len(values)))], 3)
@@ -84,6 +86,9 @@ def summary(outcomes: Sequence[Outcome]) -> str:
         f"{outcome.seconds:.0f} s, {len(outcome.faults)} faults"
         for outcome in outcomes
     ]
+    lines += [
+        f"  {outcome.name} gave up {each}" for outcome in outcomes for each in outcome.given_up
+    ]
     return "\n".join(lines)
 
 
@@ -102,6 +107,8 @@ def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "kills": len(outcome.kills),
                 "turns_answered_whole": outcome.answered,
                 "turns_broken_off_and_told": dict(outcome.told),
+                "losses": len(outcome.losses),
+                "given_up": [asdict(each) for each in outcome.given_up],
                 "losses_made_good_by_clients": sum(len(r.gaps) for r in outcome.records),
                 "silences": _by_service(outcome),
                 "faults": outcome.faults,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ensemble.testkit.chaos.journal import entries
-from tests.chaos.checker import Verdict, check, check_log
+from tests.chaos.checker import GivenUp, Verdict, check, check_log
 from tests.chaos.killer import Killer
 from tests.chaos.person import Person
 from tests.chaos.record import Record
@@ -27,21 +27,26 @@ class Outcome:
     Attributes:
         faults: Each a broken promise; empty when all were kept.
         seconds: How long it took.
+        losses: What was killed or stopped, in order.
+        given_up: Answers that were wanted and did not come to their end; see ``bounds``.
     """
 
     name: str
     seed: str
     seconds: float = 0.0
     kills: list[Kill] = field(default_factory=list)
+    losses: list[Kill] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
+    given_up: list[GivenUp] = field(default_factory=list)
     answered: int = 0
 
     def add(self, verdict: Verdict) -> None:
         """Add the verdict about one client."""
         self.faults += verdict.faults
         self.told += verdict.told
+        self.given_up += verdict.given_up
         self.answered += verdict.answered
 
 
@@ -110,12 +115,13 @@ class Crowd:
         Errors that were raised to a person are faults, but for those with a reason in ``passing``.
         """
         await self.stack.serving()
-        outcome = Outcome(self.stack.name, self.seed, kills=self.stack.kills)
+        losses = sorted([*self.stack.kills, *self.stack.freezes], key=lambda loss: loss.at)
+        outcome = Outcome(self.stack.name, self.seed, kills=self.stack.kills, losses=losses)
         journal = entries(self.stack.journal)
         async with self.stack.client() as client:
             for person in self.people:
                 outcome.records.append(person.record)
-                outcome.add(check(person.record, journal))
+                outcome.add(check(person.record, journal, losses))
                 outcome.faults += await check_log(client, person.record)
                 outcome.faults += [
                     f"{person.record.client}: {reason} was raised to the person"

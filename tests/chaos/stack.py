@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import asyncpg
+
 from ensemble.client import EnsembleClient
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES, environment_prefix
@@ -20,6 +22,9 @@ from tests.chaos.processes import Kept, Zygote
 
 KEY = "chaos"
 _SERVING_SECONDS = 60.0
+_HOLDER = (
+    "SELECT slot FROM instances JOIN streams USING (fence) WHERE kind = 'session' AND name = $1"
+)
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,17 @@ class Stack:
         """Send SIGSTOP to one process and note when."""
         await self.nodes[label].signal(signal.SIGSTOP)
         self.freezes.append(Kill(label, time.monotonic()))
+
+    async def holder(self, session_id: str) -> str:
+        """Return the label of the orchestrator that holds a session, or held it last."""
+        if not self.store:
+            return "orchestrator-1"
+        connection = await asyncpg.connect(self.store)
+        try:
+            slot = await connection.fetchval(_HOLDER, session_id)
+        finally:
+            await connection.close()
+        return f"orchestrator-{(slot or '-1').rpartition('-')[2]}"
 
     def log_tail(self, size: int = 3000) -> str:
         """Return the end of every log."""

@@ -9,6 +9,8 @@ import pytest
 
 from ensemble.testkit.chaos.sabotage import Forgetful, Gullible
 from ensemble.testkit.postgres import shared_postgres
+from tests.chaos.bounds import too_many_given_up
+from tests.chaos.fork_server import NO_RESUME
 from tests.chaos.processes import Zygote
 from tests.chaos.run import Crowd, crash
 from tests.chaos.stack import Stack
@@ -68,3 +70,14 @@ async def test_an_orchestrator_that_is_not_fenced_off_is_noticed(
         outcome = await crowd.judge()
     show(outcome)
     assert outcome.faults
+
+
+async def test_an_orchestrator_that_does_not_go_on_is_noticed(
+    tmp_path: Path, zygote: Zygote, seed: str, show: Show
+) -> None:
+    async with Stack("cut-off", tmp_path / "s", zygote, sabotage=NO_RESUME) as stack:
+        outcome = await crash(
+            stack, seed, kills=6, victims={"orchestrator": 1}, phases=("commit", "speaking")
+        )
+    show(outcome)
+    assert too_many_given_up([outcome])

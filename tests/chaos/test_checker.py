@@ -4,11 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
+from ensemble.core.errors import EnsembleError, ToolFailedError, ToolOutcomeUnknownError
 from ensemble.testkit.chaos.script import Question
 from ensemble.testkit.chaos.sound import OUTPUT_FRAME, frame, hear, say, understand
+from ensemble.transport.status import to_status
 from ensemble.v1 import common_pb2
-from tests.chaos.checker import check
+from tests.chaos.bounds import too_many
+from tests.chaos.checker import GivenUp, check
 from tests.chaos.record import Record, ServerEvent
+from tests.chaos.stack import Kill
 
 pytestmark = pytest.mark.unit
 
@@ -114,6 +118,58 @@ def test_an_answer_that_broke_off_is_no_fault_where_the_client_was_told() -> Non
     verdict = check(record, ["c1q1"])
     assert verdict.faults == []
     assert verdict.told == {"interrupted": 1}
+    assert [each.why for each in verdict.given_up] == ["interrupted"]
+
+
+def test_an_answer_into_which_the_person_spoke_was_not_given_up() -> None:
+    record = _record()
+    record.shown[-1][1].response_done.stop_reason = common_pb2.STOP_REASON_INTERRUPTED
+    record.interrupted.add(QUESTION.key)
+    assert check(record, ["c1q1"]).given_up == []
+
+
+@pytest.mark.parametrize(
+    ("error", "dies", "given_up"),
+    [
+        (ToolOutcomeUnknownError(), True, 0),
+        (ToolOutcomeUnknownError(), False, 1),
+        (ToolFailedError(), True, 1),
+    ],
+    ids=["outcome unknown", "unknown though nothing died", "failed"],
+)
+def test_a_tool_without_a_result_has_a_reason(
+    error: EnsembleError, dies: bool, given_up: int
+) -> None:
+    record = _record()
+    record.shown[2][1].response_tool_done.result.error.CopyFrom(to_status(error))
+    losses = [Kill("tool-server", record.shown[1][0])] if dies else []
+    verdict = check(record, [], losses)
+    assert verdict.faults == []
+    assert len(verdict.given_up) == given_up
+
+
+def test_what_died_meanwhile_is_named_but_for_gateways() -> None:
+    record = _record()
+    record.shown[-1][1].response_done.stop_reason = common_pb2.STOP_REASON_INTERRUPTED
+    began, ended = record.shown[0][0], record.shown[-1][0]
+    losses = [
+        Kill("model-router", began - 60),
+        Kill("gateway-1", began),
+        Kill("orchestrator-1", began),
+        Kill("model-router", ended + 60),
+    ]
+    (given_up,) = check(record, ["c1q1"], losses).given_up
+    assert given_up.losses == ("orchestrator-1 at 0.00 s",)
+
+
+@pytest.mark.parametrize(
+    ("losses", "twice", "once", "red"),
+    [(160, 10, 0, False), (160, 11, 0, True), (160, 0, 2, False), (160, 0, 3, True),
+     (6, 2, 0, False), (6, 3, 0, True), (6, 0, 1, False), (6, 0, 2, True)],
+)  # fmt: skip
+def test_few_answers_may_be_given_up(losses: int, twice: int, once: int, red: bool) -> None:
+    given_up = [GivenUp("", "", ("a", "b"))] * twice + [GivenUp("", "", ("a",))] * once
+    assert bool(too_many(losses, given_up)) is red
 
 
 def test_speech_is_read_back_word_by_word() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.testkit.postgres import shared_postgres
+from tests.chaos.bounds import too_many_given_up
 from tests.chaos.processes import Zygote
 from tests.chaos.record import PHASES
 from tests.chaos.report import as_json, write
@@ -38,6 +39,7 @@ async def test_random_kills_on_both_stores(
     show(*outcomes)
     write("kills", as_json(outcomes))
     assert [fault for outcome in outcomes for fault in outcome.faults] == []
+    assert too_many_given_up(outcomes) == []
     kills = [kill for outcome in outcomes for kill in outcome.kills]
     phases = Counter(kill.phase for kill in kills)
     assert len(kills) == KILLS

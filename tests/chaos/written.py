@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.chaos.checker import UNKNOWN
+from tests.chaos.checker import BY_PERSON, UNKNOWN, GivenUp
+from tests.chaos.report import percentile
 
 _HEAD = """\
 # What came of killing it
@@ -17,10 +18,11 @@ Conversations, typed and spoken, are held with stacks of real processes on both 
 orchestrator, which restarts) and Postgres (three orchestrators), while their processes are killed
 with SIGKILL at moments chosen by phase of the turn. The model, the recogniser and the voice are
 scripted; everything else is what is shipped. A fault is whatever a client's own record or the
-tool's own journal shows to be lost, doubled, out of order, or not in the log as it was shown.
+tool's own journal shows to be lost, doubled, out of order, or not in the log as it was shown. A
+second loss at the same place ends an answer, and its client is told: those are given up, each is
+listed with what died while it was answered, and more than `tests/chaos/bounds.py` allows is red.
 """
 
-_BY_PERSON = "interrupted"
 _UNKNOWN = f"tool: {UNKNOWN}"
 
 
@@ -39,7 +41,9 @@ def markdown(
     told: Counter[str] = Counter()
     for run in runs:
         told.update(run["turns_broken_off_and_told"])
-    by_person, unknown = told.pop(_BY_PERSON, 0), told.pop(_UNKNOWN, 0)
+    given_up = [(run, GivenUp(**each)) for run in runs for each in run["given_up"]]
+    told.subtract(each.why for _, each in given_up)
+    light = sum(len(each.losses) < 2 for _, each in given_up)
     lines = [
         _HEAD,
         f"Seed {seed}, {len(rounds)} rounds, on {os.cpu_count()} cores.",
@@ -49,16 +53,17 @@ def markdown(
         f"| kills | {sum(each['kills'] for each in rounds)} |",
         f"| faults | {len(faults)} |",
         f"| turns answered whole | {sum(run['turns_answered_whole'] for run in runs)} |",
-        f"| turns that the person interrupted | {by_person} |",
-        f"| tools of which it was told that their outcome is not known | {unknown} |",
-        f"| turns broken off otherwise, and the client told | {sum(told.values())} |",
+        f"| turns that the person interrupted | {told[BY_PERSON]} |",
+        f"| tools of which it was told that their outcome is not known | {told[_UNKNOWN]} |",
+        f"| turns given up, and the client told | {len(given_up)} |",
+        f"| of these, with fewer than two losses meanwhile | {light} |",
         "| streams lost and taken up by clients | "
         f"{sum(run['losses_made_good_by_clients'] for run in runs)} |",
         f"| minutes | {sum(max(r['seconds'] for r in e['runs']) for e in rounds) / 60:.0f} |",
         "",
         *_table("Killed in phase", _sum(rounds, "by_phase")),
         *_table("Killed service", _sum(rounds, "by_service")),
-        *_table("Broken off otherwise, and the client told", told),
+        *_table("Given up, and the client told", Counter(each.why for _, each in given_up)),
         "## Rounds",
         "",
         "| seed | kills | seconds | answered whole | told | faults |",
@@ -69,6 +74,8 @@ def markdown(
     lines += ["## Silence that a listener heard", "", *_silences(runs)]
     for takeover in takeovers:
         lines += _takeover(takeover)
+    if given_up:
+        lines += ["## Given up", "", *(f"- {run['seed']}, {each}" for run, each in given_up), ""]
     if faults:
         lines += ["## Faults", "", *(f"- {fault}" for fault in faults), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -102,7 +109,7 @@ def _silences(runs: Sequence[Mapping[str, Any]]) -> list[str]:
             found.setdefault((service, run["name"]), []).extend(seconds)
     for (service, store), seconds in sorted(found.items()):
         seconds.sort()
-        p50, p95 = (seconds[int(share * (len(seconds) - 1))] for share in (0.5, 0.95))
+        p50, p95 = (percentile(seconds, share) for share in (0.5, 0.95))
         lines.append(
             f"| {service} | {store} | {len(seconds)} | {p50:.2f} | {p95:.2f} | {seconds[-1]:.2f} |"
         )
