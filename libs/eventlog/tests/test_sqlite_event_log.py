@@ -308,3 +308,18 @@ def test_disk_errors_are_told_apart(tmp_path: Path) -> None:
     torn.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     assert isinstance(translate(torn, tmp_path / "a"), StorageCorruptError)
     assert isinstance(translate(OSError(5, "I/O"), tmp_path / "a"), StorageUnavailableError)
+
+
+async def test_the_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        log = await SqliteEventLog.open(tmp_path / "log.db")
+        try:
+            await log.append([event(ONE, b"x")])
+            modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+        finally:
+            await log.close()
+    finally:
+        os.umask(before)
+    assert {"log.db", "log.db-wal", "log.db-shm"} <= modes.keys()
+    assert set(modes.values()) == {0o600}

@@ -13,7 +13,8 @@ from ensemble.client.records import (
     Turn,
 )
 from ensemble.launcher.__main__ import main
-from ensemble.launcher.transcript import explanation, markdown, plain, totals, transcript, waited
+from ensemble.launcher.plain import plain
+from ensemble.launcher.transcript import explanation, markdown, totals, transcript, waited
 
 pytestmark = pytest.mark.unit
 
@@ -98,6 +99,8 @@ def test_a_transcript_has_tools_and_what_was_not_understood() -> None:
 
 def test_what_commands_a_terminal_is_not_shown() -> None:
     assert plain("a\x1b[2Jb\r\n") == "a�[2Jb�\n"
+    assert plain("\x9b2J\u202eabc") == "�2J�abc"
+    assert plain("10\u00a0km \U0001f468\u200d\U0001f469\t!") == "10\u00a0km 👨\u200d👩\t!"
 
 
 def test_an_explanation_says_what_was_waited_for() -> None:

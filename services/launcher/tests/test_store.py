@@ -2,6 +2,9 @@
 
 import argparse
 import json
+import os
+import sqlite3
+import stat
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +18,7 @@ from ensemble.core.errors import (
     StorageLockedError,
     StorageNotEmptyError,
 )
-from ensemble.eventlog import Append, SqliteEventLog, StreamKey
+from ensemble.eventlog import Append, PostgresEventLog, SqliteEventLog, StreamKey
 from ensemble.launcher.__main__ import _parser, main
 from ensemble.launcher.commands import sessions
 from ensemble.testkit.postgres import shared_postgres
@@ -147,3 +150,91 @@ def test_an_age_has_a_number_and_a_unit(age: str, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["sessions", "retain", f"--older-than={age}"])
     assert "is no age" in capsys.readouterr().err
+
+
+async def test_every_stream_of_a_running_store_is_checked_for_all_owners(
+    log: SqliteEventLog, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Append(StreamKey("notice", "n"), "said", b"hello", owner="default/somebody")
+    await log.append([other])
+    assert await run("verify", "--store") == 0
+    assert "Checked 4 events of 3 streams: none broken." in capsys.readouterr().out
+    assert [each.name for each in (home / "orchestrator").iterdir() if "verify" in each.name] == []
+    with sqlite3.connect(home / "orchestrator" / "log.db") as connection:
+        connection.execute(
+            "UPDATE segments SET payload = ? WHERE stream = (SELECT id FROM streams WHERE name=?)",
+            (b"changed", "n"),
+        )
+    connection.close()
+    assert await run("verify", "--store", str(home / "orchestrator" / "log.db")) == 1
+    out = capsys.readouterr().out
+    assert "BROKEN  notice n\n" in out
+    assert "3 streams: 1 broken." in out
+    assert await run("verify", "--store", "--json") == 1
+    assert json.loads(capsys.readouterr().out) == {
+        "streams": 3, "events": 4, "damaged": [{"kind": "notice", "name": "n"}], "readable": True,
+    }  # fmt: skip
+
+
+async def test_damage_that_stops_the_reading_is_found_all_the_same(
+    log: SqliteEventLog, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(home / "orchestrator" / "log.db") as connection:
+        connection.execute(
+            "UPDATE segments SET text = CAST(? AS TEXT) "
+            "WHERE stream = (SELECT id FROM streams WHERE name = 'new')",
+            (b"\xff\xfe",),
+        )
+    connection.close()
+    assert await run("verify", "--store") == 1
+    out, err = capsys.readouterr()
+    assert out == "BROKEN  session new\n"
+    assert "cannot be read" in err
+
+
+async def test_a_store_in_postgres_is_checked(
+    log: SqliteEventLog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run("backup", str(tmp_path / "a")) == 0
+    async with shared_postgres().database() as dsn:
+        assert await run("restore", str(tmp_path / "a"), "--store", dsn) == 0
+        assert await run("verify", "--store", dsn) == 0
+        assert "3 events of 2 streams: none broken." in capsys.readouterr().out
+        postgres = await PostgresEventLog.open(dsn)
+        try:
+            async with postgres._database.borrowed() as connection:
+                await connection.execute("UPDATE segments SET payload = 'changed'")
+        finally:
+            await postgres.close()
+        assert await run("verify", "--store", dsn) == 1
+        assert "BROKEN  session old\nBROKEN  session new\n" in capsys.readouterr().out
+
+
+async def test_what_was_said_is_for_its_owner_only(
+    log: SqliteEventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o022)
+    try:
+        assert await run("backup", str(tmp_path / "a")) == 0
+        assert await run("restore", str(tmp_path / "a"), "--store", str(tmp_path / "x.db")) == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x.db").stat().st_mode) == 0o600
+
+
+async def test_messages_name_the_store_that_was_meant(
+    log: SqliteEventLog, home: Path, tmp_path: Path
+) -> None:
+    file = home / "orchestrator" / "log.db"
+    with pytest.raises(StorageLockedError) as locked:
+        await run("retain", "--older-than", "1d", "--yes", "--store", str(file))
+    assert str(file) in locked.value.message
+    assert "ENSEMBLE_HOME" not in locked.value.message
+    await log.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("INSERT INTO schema_version VALUES (99, 1)")
+    connection.close()
+    with pytest.raises(StorageCorruptError, match="newer") as newer:
+        await run("backup", str(tmp_path / "b"))
+    assert str(file) in newer.value.message
+    assert ".ensemble-" not in newer.value.message

@@ -119,6 +119,7 @@ class SqliteFile:
             raise translate(exc, path) from exc
         try:
             self._refuse_foreign()
+            self._make()
             self.writer = self.connect()
             try:
                 self._prepare(migrations)
@@ -229,6 +230,13 @@ class SqliteFile:
                 "start with an empty log.",
                 metadata={"file": str(self.path)},
             )
+
+    def _make(self) -> None:
+        """Make a file that is absent readable by its owner only; SQLite's other files follow it."""
+        try:
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as exc:
+            raise translate(exc, self.path) from exc
 
     def _prepare(self, migrations: Sequence[Migration]) -> None:
         try:

@@ -17,6 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from ensemble.core.errors import EnsembleError
 from ensemble.core.services import SERVICE_NAMES
+from ensemble.launcher.plain import plain
 from ensemble.launcher.record_arguments import add_explain, add_sessions, number
 
 EXIT_FAILED = 1
@@ -70,13 +71,13 @@ def _parser() -> argparse.ArgumentParser:
 
     ask = command("ask", "ask one question", 'example: ensemble ask "turn on the kitchen light"')
     ask.add_argument("text", help="the question; - reads it from standard input")
-    ask.add_argument("--session", default="", metavar="ID", help="go on with this session")
+    _add_session(ask)
     ask.add_argument("--model", default="", metavar="NAME", help="answer with this model")
     _add_patience(ask)
     _add_json(ask)
 
     chat = command("chat", "talk by text; Ctrl-C stops an answer, twice leaves")
-    chat.add_argument("--session", default="", metavar="ID", help="go on with this session")
+    _add_session(chat)
     _add_patience(chat)
 
     talk = command(
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     talk.add_argument("-o", "--output", metavar="OUT.wav", help="where the spoken answer goes")
     talk.add_argument("--mic", action="store_true", help="use the microphone and loudspeaker")
     talk.add_argument("--real-time", action="store_true", help="feed it as fast as it was spoken")
-    talk.add_argument("--session", default="", metavar="ID", help="go on with this session")
+    _add_session(talk)
     _add_patience(talk)
     _add_json(talk)
 
@@ -102,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(command("status", "show how each service is"))
     _add_json(command("doctor", "show what is missing on this machine and how to get it"))
     return parser
+
+
+def _add_session(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--session",
+        default="",
+        metavar="ID",
+        help="go on with this session; 'last' is the one that changed last",
+    )
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -136,14 +146,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Each command brings its own imports, so that `ensemble --help` and `ask` start quickly.
     module = importlib.import_module(f"ensemble.launcher.commands.{options.command}")
     try:
-        return int(asyncio.run(module.run(options)))
+        status = int(asyncio.run(module.run(options)))
+        sys.stdout.flush()
+        return status
     except EnsembleError as error:
         report(error, as_json=getattr(options, "json", False))
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read the output has gone; give Python's own flush at exit nothing to fail on.
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            if options.command in ("up", "serve"):
+                raise
+            where = error.filename or "input or output failed"
+            print(f"ensemble: {where}: {error.strerror or error}", file=sys.stderr)
+        # Python's own flush at exit shall have nothing to fail on.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
 
@@ -162,7 +179,7 @@ def report(error: EnsembleError, *, as_json: bool) -> None:
                 }
             )
         )
-    print(f"ensemble: {error.reason}: {error.message}", file=sys.stderr)
+    print(f"ensemble: {error.reason}: {plain(error.message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

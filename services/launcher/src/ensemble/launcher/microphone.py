@@ -9,6 +9,7 @@ from ensemble.core.errors import ConfigurationError
 from ensemble.launcher.connection import trying
 from ensemble.launcher.gap_notice import GapNotice
 from ensemble.launcher.loudspeaker import Loudspeaker
+from ensemble.launcher.plain import plain
 from ensemble.v1 import common_pb2, session_events_pb2, session_pb2
 
 _INPUT_RATE = 16000
@@ -114,10 +115,10 @@ async def _play(conversation: Conversation, speaker: Loudspeaker) -> None:
             flushed = event.playback_flush.response_id
             await conversation.report_playback(flushed, speaker.heard(flushed))
         elif kind == "input_committed":
-            print(f"you: {event.input_committed.text or '(not understood)'}")
+            print(f"you: {plain(event.input_committed.text) or '(not understood)'}")
         elif kind == "response_text_done":
-            print(f"ensemble: {event.response_text_done.text}")
+            print(f"ensemble: {plain(event.response_text_done.text)}")
         elif kind == "notice":
-            print(f"* {event.notice.text}")
+            print(f"* {plain(event.notice.text)}")
         elif kind == "error":
-            print(f"ensemble: warning: {event.error.message}", file=sys.stderr)
+            print(f"ensemble: warning: {plain(event.error.message)}", file=sys.stderr)

@@ -55,22 +55,37 @@ def add_sessions(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="times faster; 0 prints everything at once (default: 1)",
     )
+    replay.add_argument(
+        "--longest-pause",
+        type=_pause,
+        default=5.0,
+        metavar="SECONDS",
+        help="longer pauses are cut to this, and it is shown how long they were; 'none' keeps "
+        "them (default: 5)",
+    )
 
     verify = action(
         "verify",
         "check that records are whole and unchanged",
         "Exits with 1 when a chain is broken. Note the chain head elsewhere: it proves later "
-        "that nothing before it was changed.",
+        "that nothing before it was changed.\n\n--store checks everything in the store itself, "
+        "whoever it belongs to, also while the assistant runs; without a value it is the store "
+        "that the orchestrator would use.\n\nexample: ensemble sessions verify --store",
     )
-    _one_or_all(verify, required=False)
+    _one_or_all(verify, required=False).add_argument(
+        "--store", nargs="?", const="", metavar="URL|FILE", help="all of a store, of all owners"
+    )
 
     erase = action(
         "erase",
         "erase what was said, for good",
-        "example: ensemble sessions erase --all --yes",
+        "Of one session goes what was said in it and what its tools answered. What was "
+        "remembered, timers and reminders belong to no session: they stay, and go with --all, "
+        "which erases everything of yours but how the devices are set. Backups keep what they "
+        "have.\n\nexample: ensemble sessions erase --all --yes",
     )
     _one_or_all(erase, required=True)
-    erase.add_argument("--yes", action="store_true", help="do it; needed with --all")
+    _yes(erase)
 
     backup = action(
         "backup",
@@ -102,8 +117,18 @@ def add_sessions(parser: argparse.ArgumentParser) -> None:
     retain.add_argument(
         "--older-than", type=age, required=True, metavar="AGE", help="such as 90d, 12h or 2w"
     )
-    retain.add_argument("--yes", action="store_true", help="do it; needed")
+    _yes(retain)
     _store(retain)
+
+
+def _yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--yes", action="store_true", help="do it without asking; needed away from a terminal"
+    )
+
+
+def _pause(text: str) -> float | None:
+    return None if text == "none" else number(float, 0)(text)
 
 
 def _store(parser: argparse.ArgumentParser) -> None:
@@ -131,10 +156,13 @@ def add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _one_or_all(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def _one_or_all(
+    parser: argparse.ArgumentParser, *, required: bool
+) -> "argparse._MutuallyExclusiveGroup":
     which = parser.add_mutually_exclusive_group(required=required)
     which.add_argument("session", nargs="?", default="", metavar="ID", help=_ID)
     which.add_argument("--all", action="store_true", help="every session of yours")
+    return which
 
 
 def number(kind: Callable[[str], float], least: float) -> Callable[[str], float]:

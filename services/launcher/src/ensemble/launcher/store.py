@@ -1,4 +1,4 @@
-"""The store of conversations from outside: backed up, restored, relieved of what is old."""
+"""The store of conversations from outside: backed up, restored, checked, emptied of old."""
 
 import argparse
 import asyncio
@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ensemble import eventlog
-from ensemble.core.errors import ConfigurationError
+from ensemble.core.errors import (
+    ConfigurationError,
+    EnsembleError,
+    StorageCorruptError,
+    StorageLockedError,
+)
 from ensemble.core.services import environment_prefix
 from ensemble.eventlog import (
     Backup,
@@ -23,13 +28,16 @@ from ensemble.eventlog import (
     SqliteEventLog,
     StoredEventLog,
 )
+from ensemble.eventlog.records import Batch, DamagedRecordError, Sums
 from ensemble.eventlog.sqlite_file import translate
+from ensemble.launcher.consent import agreed
 from ensemble.launcher.table import counted
 from ensemble.orchestrator.retention import KINDS
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.runtime.settings import load
 
 _POSTGRES: Final = ("postgresql://", "postgres://")
+_PAGE: Final = 500
 
 
 async def backup(options: argparse.Namespace) -> int:
@@ -50,13 +58,78 @@ async def restore(options: argparse.Namespace) -> int:
     return _report(options, "Restored", made, f"from {path}")
 
 
+async def verify(options: argparse.Namespace) -> int:
+    """Check every chain in a store; the assistant may run."""
+    store = _store_of(options)
+    folder = store.parent if isinstance(store, Path) else Path()
+    sums, readable = Sums(), True
+    with _progress("checked", options) as progress:
+        async with _looked_at(store, folder) as log:
+            try:
+                async with log.snapshot_of_all() as whole:
+                    async for batch in whole.records:
+                        await asyncio.to_thread(_take, sums, batch)
+                        progress(sums.events, whole.events)
+                sums.end_stream()
+                damaged = [(each.kind, each.name) for each in sums.damaged]
+            except (StorageCorruptError, DamagedRecordError):
+                readable = False
+                damaged = await _search(log)
+    return _report_checked(options, sums, damaged, readable)
+
+
+def _take(sums: Sums, batch: Batch) -> None:
+    for _ in sums.add(batch):
+        pass
+
+
+async def _search(log: StoredEventLog) -> list[tuple[str, str]]:
+    """Return the streams that are damaged, looked for one by one."""
+    damaged = []
+    for kind in KINDS:
+        before = None
+        while heads := await log.heads(kind, before=before, limit=_PAGE):
+            before = heads[-1].position
+            for head in heads:
+                try:
+                    intact = (await log.audit(head.stream)).intact
+                except StorageCorruptError:
+                    intact = False
+                if not intact:
+                    damaged.append((kind, head.stream.name))
+    return damaged
+
+
+def _report_checked(
+    options: argparse.Namespace, sums: Sums, damaged: list[tuple[str, str]], readable: bool
+) -> int:
+    if options.json:
+        rows = [{"kind": kind, "name": name} for kind, name in damaged]
+        counts = {"streams": sums.streams, "events": sums.events, "damaged": rows}
+        print(json.dumps({**counts, "readable": readable}))
+    else:
+        for kind, name in damaged:
+            print(f"BROKEN  {kind} {name}")
+        if not readable:
+            print(
+                "ensemble: parts of the store cannot be read; its streams were looked at one by "
+                "one.",
+                file=sys.stderr,
+            )
+        else:
+            print(
+                f"Checked {counted(sums.events, 'event')} of {counted(sums.streams, 'stream')}: "
+                f"{len(damaged) or 'none'} broken."
+            )
+    return 1 if damaged or not readable else 0
+
+
 async def retain(options: argparse.Namespace) -> int:
     """Drop what is older than the person wants to keep."""
-    if not options.yes:
-        print("ensemble: this drops what is older for good; add --yes to do it.", file=sys.stderr)
-        return 2
     store = _store_of(options)
     _refuse_absent(store)
+    if not agreed(options, "this drops the sessions whose last event is older, for good."):
+        return 2
     before = time.time_ns() - int(options.older_than.total_seconds() * 1e9)
     async with _held(store) as log:
         dropped = [await log.drop(kind, before=before) for kind in KINDS]
@@ -116,7 +189,13 @@ async def _held(store: str | Path) -> AsyncIterator[StoredEventLog]:
     if isinstance(store, str):
         log = await PostgresEventLog.open(store)
     else:
-        log = await SqliteEventLog.open(store)
+        try:
+            log = await SqliteEventLog.open(store)
+        except StorageLockedError as error:
+            holder = error.metadata.get("pid", "unknown")
+            raise StorageLockedError(
+                f"Process {holder} already uses {store}. Stop it first.", metadata=error.metadata
+            ) from error
     try:
         yield log
     finally:
@@ -138,8 +217,15 @@ async def _looked_at(store: str | Path, folder: Path) -> AsyncIterator[StoredEve
     with copies as made:
         copy = Path(made) / "log.db"
         await asyncio.to_thread(_copy, store, copy)
-        async with _held(copy) as log:
-            yield log
+        try:
+            async with _held(copy) as log:
+                yield log
+        except EnsembleError as error:
+            if str(copy) not in error.message:
+                raise
+            # The copy is gone by the time that somebody reads this.
+            message = error.message.replace(str(copy), str(store))
+            raise type(error)(message, metadata={"file": str(store)}) from error
 
 
 def _refuse_absent(store: str | Path) -> None:

@@ -7,7 +7,9 @@ import threading
 
 from ensemble.client import Conversation, EnsembleClient
 from ensemble.core.errors import PeerLostError
+from ensemble.launcher.announce import say
 from ensemble.launcher.gap_notice import GapNotice
+from ensemble.launcher.plain import plain
 from ensemble.v1 import common_pb2, session_events_pb2
 
 HINT = """\
@@ -61,6 +63,9 @@ class Chat:
         finally:
             self._gaps.end()
             self._end_line()
+            if self._conversation is not None:
+                name = self._conversation.session_id
+                say(f"to go on with this conversation: ensemble chat --session {name}")
             loop.remove_signal_handler(signal.SIGINT)
         return 0
 
@@ -113,25 +118,25 @@ class Chat:
     def _show(self, event: session_events_pb2.ServerEvent) -> None:
         kind = event.WhichOneof("event")
         if kind == "response_text_delta":
-            self._write(event.response_text_delta.text)
+            self._write(plain(event.response_text_delta.text))
         elif kind == "response_tool_call":
-            self._write(f"[{event.response_tool_call.call.name}] ")
+            self._write(f"[{plain(event.response_tool_call.call.name)}] ")
         elif kind == "response_done":
             self._finish(event.response_done)
         elif kind == "notice":
             self._end_line()
-            self._write(f"* {event.notice.text}\n")
+            self._write(f"* {plain(event.notice.text)}\n")
             if not self._answering:
                 self._prompt()
         elif kind == "error":
             self._end_line()
-            print(f"[{event.error.message}]", file=sys.stderr)
+            print(f"[{plain(event.error.message)}]", file=sys.stderr)
 
     def _finish(self, done: session_events_pb2.ResponseDone) -> None:
         if done.stop_reason == common_pb2.STOP_REASON_CANCELLED:
             self._write(" [stopped]")
         elif done.HasField("error"):
-            self._write(f"[{done.error.message}]")
+            self._write(f"[{plain(done.error.message)}]")
         self._end_line()
         self._answering = self._stopping = False
         self._idle.set()

@@ -13,6 +13,7 @@ from ensemble.client.records import (
     ToolRun,
     Turn,
 )
+from ensemble.launcher.plain import plain
 from ensemble.launcher.table import counted
 
 _SPOKE = {
@@ -21,11 +22,6 @@ _SPOKE = {
     "notice": "Notice",
     "unasked": "Ensemble",
 }
-
-
-def plain(text: str) -> str:
-    """Return ``text`` without what would command a terminal instead of being shown."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
 def clock(at: datetime.datetime) -> str:

@@ -6,6 +6,7 @@ import sys
 
 from ensemble.launcher.connection import client, trying
 from ensemble.launcher.gap_notice import GapNotice
+from ensemble.launcher.plain import plain
 from ensemble.launcher.stored import resolve
 
 
@@ -20,7 +21,7 @@ async def run(options: argparse.Namespace) -> int:
         try:
             answer = await gateway.ask(
                 text,
-                session_id=await resolve(gateway, options.session),
+                session_id=await resolve(gateway, options.session, options.patience),
                 model=options.model,
                 on_lost=gaps.lost,
                 on_gap=gaps.back,
@@ -30,6 +31,6 @@ async def run(options: argparse.Namespace) -> int:
             gaps.end()
     if not options.json:
         for notice in answer.notices:
-            print(f"* {notice}", file=sys.stderr)
-    print(json.dumps(answer.as_json(), ensure_ascii=False) if options.json else answer.text)
+            print(f"* {plain(notice)}", file=sys.stderr)
+    print(json.dumps(answer.as_json(), ensure_ascii=False) if options.json else plain(answer.text))
     return 0

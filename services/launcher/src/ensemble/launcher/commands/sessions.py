@@ -1,32 +1,35 @@
 """``ensemble sessions``: what was said before, shown, exported, replayed, checked, erased.
 
-``backup``, ``restore`` and ``retain`` go to the store itself, the others to the gateway.
+``backup``, ``restore``, ``retain`` and ``verify --store`` go to the store itself, the others to the
+gateway.
 """
 
 import argparse
 import asyncio
 import dataclasses
-import datetime
 import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from google.protobuf import json_format
 
 from ensemble.client import EnsembleClient, read_record
 from ensemble.client.records import session_as_json
-from ensemble.core.errors import ConfigurationError
+from ensemble.core.errors import ConfigurationError, UnexpectedMessageError
+from ensemble.launcher.auditing import verify
 from ensemble.launcher.connection import client
+from ensemble.launcher.consent import agreed
+from ensemble.launcher.replaying import replay
 from ensemble.launcher.stored import resolve
 from ensemble.launcher.table import counted, render
-from ensemble.launcher.transcript import clock, markdown, plain, transcript
-from ensemble.v1 import session_events_pb2, session_pb2
+from ensemble.launcher.transcript import markdown, transcript
 
 
 async def run(options: argparse.Namespace) -> int:
     """Run one of its actions."""
-    if options.action in ("backup", "restore", "retain"):
+    if options.action in ("backup", "restore", "retain") or (
+        options.action == "verify" and options.store is not None
+    ):
         # The store brings libraries that the other actions need not wait for.
         from ensemble.launcher import store
 
@@ -40,9 +43,9 @@ async def run(options: argparse.Namespace) -> int:
             case "export":
                 return await _export(gateway, options)
             case "replay":
-                return await _replay(gateway, options)
+                return await replay(gateway, options)
             case "verify":
-                return await _verify(gateway, options)
+                return await verify(gateway, options)
             case _:
                 return await _erase(gateway, options)
 
@@ -82,9 +85,13 @@ async def _export(gateway: EnsembleClient, options: argparse.Namespace) -> int:
         text = markdown(await read_record(session_id, gateway.replay_session(session_id)))
     else:
         session = await gateway.get_session(session_id)
-        events = [_as_dict(event) async for event in gateway.replay_session(session_id)]
+        events = [
+            json_format.MessageToDict(event) async for event in gateway.replay_session(session_id)
+        ]
         text = json.dumps(
-            {"session": _as_dict(session), "events": events}, indent=1, ensure_ascii=False
+            {"session": json_format.MessageToDict(session), "events": events},
+            indent=1,
+            ensure_ascii=False,
         )
     if not options.output:
         print(text)
@@ -98,132 +105,45 @@ async def _export(gateway: EnsembleClient, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _replay(gateway: EnsembleClient, options: argparse.Namespace) -> int:
-    session_id = await resolve(gateway, options.session)
-    loop = asyncio.get_running_loop()
-    began, first = loop.time(), 0
-    screen = _Screen()
-    async for event in gateway.replay_session(session_id):
-        at = event.created_at.ToNanoseconds()
-        first = first or at
-        if options.speed:
-            # Against the start, so that the time for printing does not add up.
-            due = began + (at - first) / 1e9 / options.speed
-            await asyncio.sleep(max(due - loop.time(), 0))
-        if options.json:
-            print(json.dumps(_as_dict(event), ensure_ascii=False), flush=True)
-        else:
-            screen.show(event)
-    screen.end_line()
-    return 0
-
-
-class _Screen:
-    """Prints events of a record as a conversation shows them while it happens."""
-
-    def __init__(self) -> None:
-        self._open = False
-
-    def show(self, event: session_events_pb2.ServerEvent) -> None:
-        """Print one event."""
-        at = clock(event.created_at.ToDatetime(datetime.UTC))
-        match event.WhichOneof("event"):
-            case "input_committed":
-                said = event.input_committed
-                text = "(not understood)" if said.rejected else plain(said.text)
-                self._line(f"{at}  > {text}")
-            case "response_text_delta":
-                self._write(plain(event.response_text_delta.text))
-            case "response_tool_call":
-                call = event.response_tool_call.call
-                self._line(f"{at}  · {plain(call.name)} {plain(call.arguments_json)}")
-            case "response_tool_done":
-                result = event.response_tool_done.result
-                text = result.error.message if result.HasField("error") else result.result_json
-                self._line(f"{at}  · → {plain(text)}")
-            case "response_resumed":
-                self._line(f"{at}  · goes on after a loss")
-            case "response_model_substituted":
-                substitution = event.response_model_substituted.substitution
-                self._line(f"{at}  · {substitution.to_model} takes over")
-            case "notice":
-                self._line(f"{at}  * {plain(event.notice.text)}")
-            case "response_done":
-                if event.response_done.HasField("error"):
-                    self._write(f" [{plain(event.response_done.error.message)}]")
-                self.end_line()
-
-    def end_line(self) -> None:
-        """Leave the line that is begun."""
-        if self._open:
-            print(flush=True)
-            self._open = False
-
-    def _line(self, text: str) -> None:
-        self.end_line()
-        print(text, flush=True)
-
-    def _write(self, text: str) -> None:
-        print(text, end="", flush=True)
-        self._open = True
-
-
-async def _verify(gateway: EnsembleClient, options: argparse.Namespace) -> int:
-    if options.all:
-        names = [each.session_id for each in await gateway.list_sessions(limit=sys.maxsize)]
-    else:
-        names = [await resolve(gateway, options.session or "last")]
-    audits = [await gateway.verify_session(name) for name in names]
-    if options.json:
-        print(json.dumps({"sessions": [_audit_as_json(audit) for audit in audits]}))
-    else:
-        cells = [
-            (
-                audit.session_id,
-                _chain(audit),
-                str(audit.events),
-                str(audit.erased),
-                audit.chain_head.hex(),
-            )
-            for audit in audits
-        ]
-        print(render(("SESSION", "CHAIN", "EVENTS", "ERASED", "HEAD"), cells))
-    return 0 if all(audit.intact for audit in audits) else 1
-
-
-def _chain(audit: session_pb2.SessionAudit) -> str:
-    if not audit.intact:
-        return f"BROKEN at {audit.first_bad_sequence}"
-    return "erased, intact" if audit.events and audit.erased == audit.events else "intact"
-
-
-def _audit_as_json(audit: session_pb2.SessionAudit) -> dict[str, Any]:
-    return {
-        "session_id": audit.session_id,
-        "intact": audit.intact,
-        "events": audit.events,
-        "erased": audit.erased,
-        "first_bad_sequence": audit.first_bad_sequence,
-        "chain_head": audit.chain_head.hex(),
-    }
+_STAYS: Final = (
+    "what was remembered, timers and reminders stay; 'ensemble sessions erase --all' erases "
+    "those as well"
+)
 
 
 async def _erase(gateway: EnsembleClient, options: argparse.Namespace) -> int:
-    if options.all and not options.yes:
-        print("ensemble: this erases every session for good; add --yes to do it.", file=sys.stderr)
-        return 2
     name = "" if options.all else await resolve(gateway, options.session)
-    erased = await gateway.erase_sessions(name, every=options.all)
+    if options.all:
+        what = (
+            "this erases all your sessions, what was remembered, timers and reminders, for good; "
+            "devices stay as they are."
+        )
+    else:
+        what = (
+            f"this erases what was said in session {name} and what its tools answered, for good; "
+            f"{_STAYS}."
+        )
+    if not agreed(options, what):
+        return 2
+    try:
+        erased = await gateway.erase_sessions(name, every=options.all)
+    except UnexpectedMessageError as error:
+        busy = error.metadata.get("sessionId", name)
+        raise UnexpectedMessageError(
+            f"Nothing was erased: an answer is under way in session {busy}; stop it or wait for "
+            "its end.",
+            metadata=error.metadata,
+        ) from error
     if options.json:
         counts = {"sessions": erased.sessions, "events": erased.events, "things": erased.things}
         print(json.dumps(counts))
     else:
+        things = counted(erased.things, "thing")
+        kept = f"{things} that tools kept" if options.all else f"{things} that tools answered"
         print(
             f"Erased {counted(erased.sessions, 'session')}, {counted(erased.events, 'event')}, "
-            f"{counted(erased.things, 'thing')} that tools kept."
+            f"{kept}."
         )
+        if not options.all:
+            print(f"{_STAYS[0].upper()}{_STAYS[1:]}.")
     return 0
-
-
-def _as_dict(message: Any) -> dict[str, Any]:
-    return json_format.MessageToDict(message)

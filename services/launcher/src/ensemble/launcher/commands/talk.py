@@ -10,6 +10,7 @@ from ensemble.client.voice import read_wav, talk
 from ensemble.core.errors import InvalidAudioError
 from ensemble.launcher.connection import client, trying
 from ensemble.launcher.gap_notice import GapNotice
+from ensemble.launcher.plain import plain
 from ensemble.launcher.stored import resolve
 
 
@@ -19,14 +20,14 @@ async def run(options: argparse.Namespace) -> int:
         from ensemble.launcher.microphone import converse
 
         async with client() as gateway:
-            session_id = await resolve(gateway, options.session)
+            session_id = await resolve(gateway, options.session, options.patience)
             return await converse(gateway, session_id, options.patience)
     if not options.recording:
         print("ensemble: talk needs a WAV file, or --mic.", file=sys.stderr)
         return 2
     recording = read_wav(_read(options.recording))
     async with client() as gateway:
-        session_id = await resolve(gateway, options.session)
+        session_id = await resolve(gateway, options.session, options.patience)
         gaps = GapNotice(lambda line: print(line, file=sys.stderr, flush=True))
         try:
             spoken = await talk(
@@ -41,13 +42,14 @@ async def run(options: argparse.Namespace) -> int:
         finally:
             gaps.end()
     for error in spoken.trouble:
-        print(f"ensemble: warning: {error.reason}: {error.message}", file=sys.stderr)
+        print(f"ensemble: warning: {error.reason}: {plain(error.message)}", file=sys.stderr)
     if options.output:
         await asyncio.to_thread(Path(options.output).write_bytes, spoken.as_wav())
     if options.json:
         print(json.dumps(spoken.as_json(), ensure_ascii=False))
     else:
-        print(f"you: {spoken.transcript or '(not understood)'}\nensemble: {spoken.answer.text}")
+        said = plain(spoken.transcript) or "(not understood)"
+        print(f"you: {said}\nensemble: {plain(spoken.answer.text)}")
         if options.output:
             print(f"the answer is in {options.output}", file=sys.stderr)
     return 0

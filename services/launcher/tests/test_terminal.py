@@ -1,0 +1,140 @@
+"""A conversation on a terminal: what is shown of it, and how it is gone on with."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+import pytest
+
+from ensemble.core.errors import EnsembleError, PeerLostError, SessionNotFoundError
+from ensemble.launcher.__main__ import _parser
+from ensemble.launcher.commands import ask, chat
+from ensemble.launcher.stored import resolve
+from ensemble.launcher.terminal import Chat
+from ensemble.v1 import common_pb2, session_events_pb2, session_pb2
+
+pytestmark = pytest.mark.unit
+
+Event = session_events_pb2.ServerEvent
+
+
+class ScriptedConversation:
+    """Answers the first text with what it is given, and then ends so."""
+
+    session_id = "ses_1"
+
+    def __init__(self, events: list[Event], end: EnsembleError | None = None) -> None:
+        self._events = events
+        self._end = end
+        self._asked = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def send_text(self, text: str) -> None:
+        self._asked.set()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        await self._asked.wait()
+        for event in self._events:
+            yield event
+        if self._end is not None:
+            raise self._end
+        await asyncio.Event().wait()
+
+
+class ScriptedClient:
+    def __init__(self, conversation: ScriptedConversation | None = None) -> None:
+        self._conversation = conversation
+        self.sessions = [session_pb2.Session(session_id="ses_new")]
+        self.failures: list[EnsembleError] = []
+        self.joined: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def list_sessions(self, *, limit: int) -> list[session_pb2.Session]:
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.sessions[:limit]
+
+    def converse(self, **options: Any) -> ScriptedConversation:
+        self.joined.append(options["session_id"])
+        if self._conversation is None:
+            raise LookupError
+        return self._conversation
+
+    async def ask(self, text: str, **options: Any) -> None:
+        self.joined.append(options["session_id"])
+        raise LookupError
+
+
+def done() -> Event:
+    event = Event()
+    event.response_done.stop_reason = common_pb2.STOP_REASON_COMPLETED
+    return event
+
+
+def text(piece: str) -> Event:
+    event = Event()
+    event.response_text_delta.text = piece
+    return event
+
+
+async def talk(
+    conversation: ScriptedConversation, monkeypatch: pytest.MonkeyPatch, lines: str = "hi\n"
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    await asyncio.wait_for(Chat(ScriptedClient(conversation)).run(), 20)  # type: ignore[arg-type]
+
+
+async def test_what_a_model_says_does_not_command_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await talk(ScriptedConversation([text("a\x1b[2"), text("Jb"), done()]), monkeypatch)
+    out, err = capsys.readouterr()
+    assert out == "a�[2Jb\n"
+    assert "ensemble chat --session ses_1" in err
+
+
+async def test_a_conversation_that_breaks_off_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(PeerLostError):
+        await talk(ScriptedConversation([text("The la")], PeerLostError()), monkeypatch)
+    out, err = capsys.readouterr()
+    assert out == "The la\n"
+    assert "ensemble chat --session ses_1" in err
+
+
+@pytest.mark.parametrize("module", [ask, chat])
+async def test_the_last_session_is_gone_on_with(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = ScriptedClient()
+    monkeypatch.setattr(module, "client", lambda: client)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    words = ["hello"] if module is ask else []
+    options = _parser().parse_args([module.__name__.split(".")[-1], *words, "--session", "last"])
+    with pytest.raises(LookupError):
+        await asyncio.wait_for(module.run(options), 20)
+    assert client.joined == ["ses_new"]
+
+
+async def test_a_gateway_that_is_not_there_yet_is_tried_for_as_long_as_was_said() -> None:
+    client: Any = ScriptedClient()
+    client.failures = [PeerLostError()]
+    with pytest.raises(PeerLostError):
+        await resolve(client, "last")
+    client.failures = [PeerLostError()]
+    assert await resolve(client, "last", 60.0) == "ses_new"
+    client.sessions = []
+    with pytest.raises(SessionNotFoundError, match="no session yet"):
+        await resolve(client, "last")
