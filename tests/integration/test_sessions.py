@@ -121,7 +121,7 @@ async def test_its_chain_is_verified(stack: Stack) -> None:
 
 async def test_it_is_erased(stack: Stack) -> None:
     session, other = await converse(stack), await converse(stack)
-    status, out, err = await stack.command("sessions", "erase", session, "--json")
+    status, out, err = await stack.command("sessions", "erase", session, "--yes", "--json")
     assert status == 0, err
     assert json.loads(out)["sessions"] == 1
     status, out, _ = await stack.command("sessions", "show", session, "--json")

@@ -6,6 +6,7 @@ gateway.
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -15,7 +16,7 @@ from google.protobuf import json_format
 
 from ensemble.client import EnsembleClient, read_record
 from ensemble.client.records import session_as_json
-from ensemble.core.errors import ConfigurationError, UnexpectedMessageError
+from ensemble.core.errors import ConfigurationError, StorageCorruptError, UnexpectedMessageError
 from ensemble.launcher.auditing import verify
 from ensemble.launcher.connection import client
 from ensemble.launcher.consent import agreed
@@ -105,6 +106,12 @@ async def _export(gateway: EnsembleClient, options: argparse.Namespace) -> int:
     return 0
 
 
+async def _refuse_absent(gateway: EnsembleClient, name: str) -> None:
+    """Raise SessionNotFoundError if there is no such session; one that is damaged is there."""
+    with contextlib.suppress(StorageCorruptError):
+        await gateway.get_session(name)
+
+
 _STAYS: Final = (
     "what was remembered, timers and reminders stay; 'ensemble sessions erase --all' erases "
     "those as well"
@@ -119,6 +126,8 @@ async def _erase(gateway: EnsembleClient, options: argparse.Namespace) -> int:
             "devices stay as they are."
         )
     else:
+        if not options.yes:
+            await _refuse_absent(gateway, name)
         what = (
             f"this erases what was said in session {name} and what its tools answered, for good; "
             f"{_STAYS}."
