@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ensemble.client import Record, read_record
-from ensemble.client.records import TakenUp
+from ensemble.client.records import ModelCall, TakenUp
 from ensemble.v1 import common_pb2, session_events_pb2, tool_pb2
 
 pytestmark = pytest.mark.unit
@@ -94,13 +94,54 @@ async def test_an_answer_with_a_tool() -> None:
     assert run.duration_s == pytest.approx(0.025)
 
 
-async def test_what_was_cut_off_has_no_end() -> None:
+async def test_what_is_under_way_has_no_end() -> None:
     record = await read((0, SAID), (1, BEGUN), (2, MODEL), (3, CALL))
     (answer,) = record.turns[0].answers
     assert answer.ended is None
     assert answer.stop_reason == ""
-    assert answer.models[0].latency_s is None
+    assert (answer.models[0].latency_s, answer.models[0].cut_s) == (None, None)
     assert (answer.tools[0].duration_s, answer.tools[0].failed) == (None, True)
+
+
+async def test_a_call_that_was_stopped_took_until_the_answer_ended() -> None:
+    """That a model took the call is recorded with its first text, or as late as the end."""
+    stopped = {
+        "response_done": {
+            "response_id": "r", "stop_reason": common_pb2.STOP_REASON_CANCELLED,
+        }
+    }  # fmt: skip
+    record = await read((0, SAID), (1, BEGUN), (3017, MODEL), (3017, stopped))
+    (call,) = record.turns[0].answers[0].models
+    assert (call.latency_s, call.cut_s) == (None, pytest.approx(3.016))
+
+
+async def test_a_spoken_turn_says_how_much_was_heard_and_how_long_it_spoke_on() -> None:
+    spoken_session = {
+        "started": {
+            "session": {
+                "config": {
+                    "input_audio": {"sample_rate_hertz": 16000},
+                    "output_audio": {"sample_rate_hertz": 22050},
+                }
+            }
+        }
+    }
+
+    def said(turn: str, samples: int) -> dict[str, Any]:
+        accepted = {"samples": samples}
+        return {"input_committed": {"turn_id": turn, "spoken": True, "accepted": accepted}}
+
+    written = {"response_text_done": {"response_id": "r", "text": "on"}}
+    record = await read(
+        (0, spoken_session), (10, said("t", 16000)), (11, BEGUN), (20, MODEL), (30, text("on")),
+        (40, model_done()), (40, written), (540, DONE), (900, said("u", 40000)),
+    )  # fmt: skip
+    assert [turn.audio_s for turn in record.turns] == [1.0, 1.5]
+    (answer,) = record.turns[0].answers
+    assert answer.spoken
+    assert answer.written is not None
+    assert answer.ended is not None
+    assert (answer.ended - answer.written).total_seconds() == pytest.approx(0.5)
 
 
 async def test_an_answer_that_outlived_a_loss_says_so() -> None:
@@ -113,6 +154,8 @@ async def test_an_answer_that_outlived_a_loss_says_so() -> None:
     lost, taken_up, said = answer.steps
     assert (answer.text, [lost, said]) == ("on", answer.models)
     assert (lost.latency_s, said.latency_s) == (None, 0.08)
+    assert isinstance(lost, ModelCall)
+    assert (lost.cut_s, lost.took_s) == (pytest.approx(0.004), pytest.approx(0.004))
     assert isinstance(taken_up, TakenUp)
     assert taken_up.silent_s == 0.9
 
@@ -130,7 +173,7 @@ async def test_a_model_that_took_over_is_named_with_the_one_that_failed() -> Non
     }
     record = await read((0, SAID), (1, BEGUN), (2, MODEL), (3, taken), (4, model_done()), (5, DONE))
     (call,) = record.turns[0].answers[0].models
-    assert call.model == "big"
+    assert (call.model, call.engine) == ("big", "")
     assert call.substituted == [{"model": "small", "why": "ill"}]
     assert call.latency_s == 0.08
 

@@ -126,7 +126,28 @@ def test_an_explanation_says_what_was_waited_for() -> None:
 def test_an_explanation_shows_a_loss_and_how_long_it_was_silent() -> None:
     told = record()
     told.turns[0].answers[0].steps.insert(1, TakenUp(later(0.5), 0.9))
-    assert "lost with its process, taken up again after 0.900 s" in explanation(told)
+    assert "lost, taken up again after 0.900 s" in explanation(told)
+
+
+def test_an_explanation_tells_what_is_under_way_from_what_was_cut_off() -> None:
+    told = record()
+    (answer,) = told.turns[0].answers
+    asked, said = answer.models
+    asked.latency_s, asked.cut_s, said.latency_s = None, 0.8, None
+    tree = explanation(told)
+    assert "model small (x): cut off after 0.800 s" in tree
+    assert "model big (y) instead of small: under way" in tree
+    assert waited(answer)["models"] == pytest.approx(0.8)
+
+
+def test_an_explanation_of_speech_says_what_was_heard_and_how_long_it_spoke_on() -> None:
+    told = record()
+    told.turns[0].audio_s = 1.25
+    (answer,) = told.turns[0].answers
+    answer.spoken, answer.written = True, later(1.5)
+    tree = explanation(told)
+    assert "heard: 1.250 s of sound" in tree
+    assert "tools 0.300 s, speech 0.500 s, the rest 0.500 s" in tree
 
 
 def test_one_thing_is_not_several() -> None:

@@ -19,13 +19,17 @@ class ModelCall:
 
     Attributes:
         model: Name of the model that wrote last; empty when none took the call.
-        engine: What runs it.
+        engine: What runs it; empty where the record does not say.
         substituted: Models that failed in this call before that one, and why.
-        first_output_s: Seconds to its first text or tool call; None when it was cut off.
-        latency_s: Seconds to its end; None when it was cut off.
-        stop_reason: Such as "completed" or "tool_calls"; empty when it was cut off.
+        first_output_s: Seconds to its first text or tool call; None before its end, and when it
+            was cut off.
+        latency_s: Seconds to its end; None before that, and when it was cut off.
+        stop_reason: Such as "completed" or "tool_calls"; empty before its end, and when it was
+            cut off.
         tool_calls: Tool calls that it asked for.
         usage: As ``usage_as_json`` gives it.
+        started: When what came before it in the answer was over.
+        cut_s: Seconds from there to where it was cut off; None when it was not.
     """
 
     model: str
@@ -36,6 +40,13 @@ class ModelCall:
     stop_reason: str = ""
     tool_calls: int = 0
     usage: dict[str, Any] = field(default_factory=dict)
+    started: datetime.datetime | None = None
+    cut_s: float | None = None
+
+    @property
+    def took_s(self) -> float:
+        """Seconds from its start to its end, whichever that was; 0 while it is under way."""
+        return self.latency_s if self.latency_s is not None else self.cut_s or 0.0
 
 
 @dataclass
@@ -63,7 +74,7 @@ class ToolRun:
 
 @dataclass
 class TakenUp:
-    """An answer went on after the process that made it was lost.
+    """An answer went on after a process that worked on it was lost.
 
     Attributes:
         at: When it was taken up.
@@ -81,12 +92,14 @@ class RecordedAnswer:
     Attributes:
         started: When it began.
         ended: When it was over; None while it is under way.
+        written: When its text was complete; None before that, and where it never was.
         text: All that was said.
         heard: Code points of the text that count as heard; None for all.
         stop_reason: Why it ended, such as "completed"; empty while it is under way.
         steps: Calls of models, runs of tools, and losses that it outlived, in order.
         usage: What all of it used, as ``usage_as_json`` gives it.
         error: Why it failed; empty when it did not.
+        spoken: It was said aloud as well.
     """
 
     started: datetime.datetime
@@ -98,6 +111,8 @@ class RecordedAnswer:
     steps: list[ModelCall | ToolRun | TakenUp] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    written: datetime.datetime | None = None
+    spoken: bool = False
 
     @property
     def models(self) -> list[ModelCall]:
@@ -120,6 +135,7 @@ class Turn:
         at: When it entered the conversation.
         text: What was said or typed; empty for speech that was not understood.
         understood: False for speech that was not.
+        audio_s: Seconds of sound that were taken in for it; None where nothing was spoken.
     """
 
     kind: str
@@ -127,6 +143,7 @@ class Turn:
     text: str = ""
     understood: bool = True
     answers: list[RecordedAnswer] = field(default_factory=list)
+    audio_s: float | None = None
 
 
 @dataclass
@@ -161,7 +178,11 @@ class _Reader:
         self._turns: dict[str, Turn] = {}
         self._answers: dict[str, RecordedAnswer] = {}
         self._runs: dict[tuple[str, str], ToolRun] = {}
-        self._last: datetime.datetime | None = None
+        self._lasts: dict[str, datetime.datetime] = {}
+        """When each answer was last heard of."""
+        self._rate = 0
+        self._samples = 0
+        self._speaks = False
 
     def add(self, event: Event) -> None:
         """Take the next event."""
@@ -172,21 +193,30 @@ class _Reader:
         match kind:
             case "started":
                 self.record.created = at
+                self._rate = body.session.config.input_audio.sample_rate_hertz
+                self._speaks = body.session.config.HasField("output_audio")
             case "input_committed":
-                self._turns[body.turn_id] = self._turn(
-                    Turn("spoken" if body.spoken else "typed", at, body.text, not body.rejected)
-                )
+                self._turns[body.turn_id] = self._turn(self._said(body, at))
             case "notice":
                 self._turn(Turn("notice", at, body.text))
             case "response_started":
                 turn = self._turns.get(body.turn_id) or self._turn(Turn("unasked", at))
-                self._answers[body.response_id] = answer = RecordedAnswer(at)
+                answer = RecordedAnswer(at, spoken=self._speaks)
+                self._answers[body.response_id] = answer
+                self._lasts[body.response_id] = at
                 turn.answers.append(answer)
             case _ if body is not None:
                 answer_id = getattr(body, "response_id", "")
                 if (known := self._answers.get(answer_id)) is not None:
                     self._add_to(known, answer_id, kind, body, at)
-        self._last = at
+                    self._lasts[answer_id] = at
+
+    def _said(self, body: session_events_pb2.InputCommitted, at: datetime.datetime) -> Turn:
+        turn = Turn("spoken" if body.spoken else "typed", at, body.text, not body.rejected)
+        if body.spoken and self._rate:
+            turn.audio_s = max(body.accepted.samples - self._samples, 0) / self._rate
+        self._samples = body.accepted.samples
+        return turn
 
     def _turn(self, turn: Turn) -> Turn:
         self.record.turns.append(turn)
@@ -200,16 +230,21 @@ class _Reader:
         body: Any,
         at: datetime.datetime,
     ) -> None:
+        last = self._lasts[answer_id]
         match kind:
             case "response_resumed":
-                silent = at - (self._last or at)
-                answer.steps.append(TakenUp(at, silent.total_seconds()))
+                _cut_off(answer, last)
+                answer.steps.append(TakenUp(at, (at - last).total_seconds()))
             case "response_model":
-                answer.steps.append(ModelCall(body.model.model, body.model.engine))
+                _cut_off(answer, last)
+                call = ModelCall(body.model.model, body.model.engine, started=last)
+                answer.steps.append(call)
             case "response_model_substituted":
-                _substitute(answer, body.substitution)
+                _substitute(answer, body.substitution, last)
             case "response_model_done":
-                _complete(answer, body)
+                _complete(answer, body, last)
+            case "response_text_done":
+                answer.written = at
             case "response_text_delta":
                 answer.text += body.text
             case "response_tool_call":
@@ -228,22 +263,39 @@ class _Reader:
                     found.duration_s = (at - found.started).total_seconds()
                     found.result_bytes = len(body.result.result_json.encode())
             case "response_done":
+                _cut_off(answer, at)
                 _finish(answer, body, at)
 
 
-def _substitute(answer: RecordedAnswer, substitution: Any) -> None:
-    call = answer.models[-1] if answer.models else None
-    if call is None or call.latency_s is not None:
-        call = ModelCall(substitution.from_model, "")
+def _open_call(answer: RecordedAnswer) -> ModelCall | None:
+    """Return the call that is under way."""
+    calls = reversed(answer.models)
+    return next((each for each in calls if each.latency_s is None and each.cut_s is None), None)
+
+
+def _cut_off(answer: RecordedAnswer, at: datetime.datetime) -> None:
+    """A call that is under way has ended without an end of its own."""
+    if (call := _open_call(answer)) is not None:
+        call.cut_s = (at - (call.started or at)).total_seconds()
+
+
+def _substitute(answer: RecordedAnswer, substitution: Any, last: datetime.datetime) -> None:
+    call = _open_call(answer)
+    if call is None:
+        call = ModelCall(substitution.from_model, "", started=last)
         answer.steps.append(call)
+    # What runs the one that goes on is not said.
+    call.engine = ""
     call.substituted.append({"model": substitution.from_model, "why": substitution.reason.message})
     call.model = substitution.to_model
 
 
-def _complete(answer: RecordedAnswer, done: session_events_pb2.ResponseModelDone) -> None:
-    call = next((each for each in reversed(answer.models) if each.latency_s is None), None)
+def _complete(
+    answer: RecordedAnswer, done: session_events_pb2.ResponseModelDone, last: datetime.datetime
+) -> None:
+    call = _open_call(answer)
     if call is None:
-        call = ModelCall("", "")
+        call = ModelCall("", "", started=last)
         answer.steps.append(call)
     call.first_output_s = _seconds(done.first_output)
     call.latency_s = _seconds(done.latency)
@@ -272,6 +324,7 @@ def session_as_json(session: session_pb2.Session) -> dict[str, Any]:
         "turns": session.turn_count,
         "events": session.last_sequence,
         "answering": session.answering,
+        "unreadable": session.unreadable,
     }
 
 

@@ -35,8 +35,8 @@ def day(at: datetime.datetime) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a duration; ``cut off`` where there is none."""
-    return "cut off" if value is None else f"{value:.3f} s"
+    """Return a duration; ``not known`` where there is none."""
+    return "not known" if value is None else f"{value:.3f} s"
 
 
 def transcript(record: Record) -> str:
@@ -105,16 +105,20 @@ def totals(record: Record) -> dict[str, Any]:
 
 
 def waited(answer: RecordedAnswer) -> dict[str, float]:
-    """Return the seconds that an answer took, and for what: models, tools, and the rest
-    (speech, commits, whoever was away)."""
+    """Return the seconds that an answer took, and for what: models, tools, the speech that was
+    left once all was written, and the rest (commits, whoever was away)."""
     whole = (answer.ended - answer.started).total_seconds() if answer.ended else 0.0
-    models = sum(call.latency_s or 0.0 for call in answer.models)
+    models = sum(call.took_s for call in answer.models)
     tools = _covered(answer.tools)
+    speech = 0.0
+    if answer.spoken and answer.ended and answer.written:
+        speech = (answer.ended - answer.written).total_seconds()
     return {
         "all": whole,
         "models": models,
         "tools": tools,
-        "rest": max(whole - models - tools, 0.0),
+        "speech": speech,
+        "rest": max(whole - models - tools - speech, 0.0),
     }
 
 
@@ -141,13 +145,16 @@ def _head(number: int, turn: Turn) -> str:
 
 
 def _answers(turn: Turn) -> Iterator[str]:
+    if turn.audio_s is not None:
+        yield f"heard: {seconds(turn.audio_s)} of sound"
     for answer in turn.answers:
         for step in answer.steps:
             yield _step(step)
         yield f"answer: {_short(plain(answer.text))}{_ending(answer)}"
         wait = waited(answer)
         if answer.ended:
-            parts = ", ".join(f"{name} {seconds(wait[name])}" for name in ("models", "tools"))
+            names = ("models", "tools", "speech") if wait["speech"] else ("models", "tools")
+            parts = ", ".join(f"{name} {seconds(wait[name])}" for name in names)
             yield f"waited {seconds(wait['all'])}: {parts}, the rest {seconds(wait['rest'])}"
 
 
@@ -158,14 +165,15 @@ def _step(step: ModelCall | ToolRun | TakenUp) -> str:
         case ToolRun():
             return f"tool {_tool(step)}"
         case TakenUp():
-            return f"lost with its process, taken up again after {seconds(step.silent_s)}"
+            return f"lost, taken up again after {seconds(step.silent_s)}"
 
 
 def _model(call: ModelCall) -> str:
     name = f"model {call.model or '(none)'}" + (f" ({call.engine})" if call.engine else "")
     instead = "".join(f" instead of {each['model']}" for each in call.substituted)
     if call.latency_s is None:
-        return f"{name}{instead}: cut off"
+        cut = "under way" if call.cut_s is None else f"cut off after {seconds(call.cut_s)}"
+        return f"{name}{instead}: {cut}"
     asked = f", asked for {counted(call.tool_calls, 'tool')}" if call.tool_calls else ""
     first = f"first output {seconds(call.first_output_s)}, latency {seconds(call.latency_s)}"
     return f"{name}{instead}: {first}, {_usage(call.usage)}{asked}"

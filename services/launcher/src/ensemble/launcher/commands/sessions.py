@@ -62,7 +62,7 @@ async def _list(gateway: EnsembleClient, options: argparse.Namespace) -> int:
             row["changed"][:19].replace("T", " "),
             str(row["turns"]),
             str(row["events"]),
-            "answering" if row["answering"] else "",
+            "answering" if row["answering"] else "unreadable" if row["unreadable"] else "",
         )
         for row in rows
     ]
