@@ -32,6 +32,7 @@ async def test_a_call_that_nobody_took_is_not_the_one_more_try(rig) -> None:
         done = (await client.until("response_done")).response_done
     assert done.stop_reason == common_pb2.STOP_REASON_COMPLETED
     assert client.text() == "Here I am."
+    assert not client.of("response_resumed"), "it was not made before, so not again"
 
 
 async def test_a_call_that_was_taken_twice_is_not_made_a_third_time(rig) -> None:

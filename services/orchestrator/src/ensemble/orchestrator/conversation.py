@@ -229,6 +229,8 @@ class Conversation:
             case "response_resumed" if self._open:
                 self._open.resumed = event.sequence
             case "response_model" if self._open:
+                if self._open.resumed == event.sequence - 1:
+                    self._open.resumed = event.sequence  # that it is asked is no progress
                 self._open.model = event.response_model.model.model
             case "response_model_substituted" if self._open:
                 self._open.model = event.response_model_substituted.substitution.to_model

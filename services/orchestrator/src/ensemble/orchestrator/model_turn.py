@@ -1,15 +1,16 @@
 """The turn loop: the model, the tools it asks for, and the model again."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ensemble.core.errors import (
     EngineFailedError,
+    EnsembleError,
+    ServiceUnavailableError,
     ToolFailedError,
 )
-from ensemble.orchestrator import usage as usages
-from ensemble.orchestrator.conversation import Answer
+from ensemble.orchestrator.conversation import Answer, Round
 from ensemble.orchestrator.patience import LOST, once_there
 from ensemble.orchestrator.phases import Phase
 from ensemble.orchestrator.response import Response, Stage, Verdict
@@ -37,6 +38,8 @@ _OUTPUT = ("text_delta", "tool_call_delta", "tool_call_done")
 @dataclass(slots=True)
 class _Round:
     text: str = ""
+    model: str = ""
+    """Who wrote it."""
     calls: list[tool_pb2.ToolCall] = field(default_factory=list)
     done: model_router_service_pb2.ChatDone = field(
         default_factory=model_router_service_pb2.ChatDone
@@ -85,6 +88,7 @@ class ModelTurn:
         self._messages = list(messages)
         self._begun = begun
         self._partial = ""
+        self._rounds = 0
 
     async def __call__(self, response: Response) -> Verdict:
         """Ask the model and run its tools until it has answered.
@@ -93,12 +97,12 @@ class ModelTurn:
             EnsembleError: No model answered, or it asks for tools without end.
         """
         stage = response.stage
-        usage = common_pb2.Usage()
         if self._begun is not None:
             for asked in self._begun.asked:
-                usages.add(usage, asked.usage)
+                response.account.add(asked.usage)
             if self._begun.asked and not asked.tool_calls:
-                return Verdict(asked.stop_reason, asked.outcome, usage)
+                self._leave_off(self._begun)
+                return Verdict(asked.stop_reason, asked.outcome)
             # That it is taken up is in the record before anything is asked again.
             await stage.recorder.flush()
         server_tools = await self._specs(stage)
@@ -113,14 +117,20 @@ class ModelTurn:
         for _ in range(stage.settings.tool_rounds + 1):
             stage.phases.to(Phase.THINKING)
             said = await self._ask(response, tools)
-            usages.add(usage, said.done.usage)
             if not said.calls:
                 response.record(said.event(response.response_id), urgent=False)
-                return Verdict(said.done.stop_reason, said.done.outcome, usage)
+                return Verdict(said.done.stop_reason, said.done.outcome)
             _make_unique(said.calls, used_ids)
             results = await self._run_tools(response, runner, said)
             self._add_round(said.text, said.calls, results)
         raise ToolFailedError("The model asked for tools again and again without an answer.")
+
+    def _leave_off(self, begun: Answer) -> None:
+        """The models are done with it; should it begin anew, its tools have run."""
+        self._begun = None
+        for each, text in _rounds(begun):
+            if each.calls:
+                self._add_round(text, each.calls, [each.results[c.call_id] for c in each.calls])
 
     def _add_round(
         self,
@@ -128,6 +138,7 @@ class ModelTurn:
         calls: Sequence[tool_pb2.ToolCall],
         results: Sequence[tool_pb2.ToolResult],
     ) -> None:
+        self._rounds += 1
         self._messages += [
             model_router_service_pb2.ChatMessage(
                 role=model_router_service_pb2.ROLE_ASSISTANT, text=text, tool_calls=calls
@@ -147,16 +158,16 @@ class ModelTurn:
         self, response: Response, runner: ToolRunner, begun: Answer, used_ids: set[str]
     ) -> None:
         """Take over the rounds that are in the record, and run tools that have no result yet."""
-        for each in begun.rounds:
+        for each, text in _rounds(begun):
             if not each.calls:
-                self._partial = each.text
+                self._partial = text
                 return
             used_ids.update(call.call_id for call in each.calls)
             missing = [call for call in each.calls if call.call_id not in each.results]
             if missing:
                 found = await self._finish_tools(response, runner, missing)
                 each.results.update((result.call_id, result) for result in found)
-            self._add_round(each.text, each.calls, [each.results[c.call_id] for c in each.calls])
+            self._add_round(text, each.calls, [each.results[c.call_id] for c in each.calls])
 
     def _runner(self, response: Response, client_tools: frozenset[str]) -> ToolRunner:
         stage = response.stage
@@ -178,14 +189,17 @@ class ModelTurn:
         )
 
     async def _ask(self, response: Response, tools: Sequence[tool_pb2.ToolSpec]) -> _Round:
-        said = _Round(text=self._partial)
-        begun, self._begun, self._partial = self._begun, None, ""
+        begun, self._begun = self._begun, None
+        said = _Round(text=self._partial, model=begun.model if begun else "")
+        self._partial = ""
         settings = response.stage.settings
         if begun is None:
             try:
                 await self._chat(response, tools, said, attempt=1)
                 return said
-            except _BROKEN:
+            except _BROKEN as exc:
+                if said.taken or not isinstance(exc, ServiceUnavailableError):
+                    response.record_loss()
                 await response.stage.recorder.flush()
         # One more call and no third. A call that nobody took was not made: the connection to a
         # model router that died may break again before it is given up.
@@ -211,17 +225,32 @@ class ModelTurn:
             tools=tools,
             max_output_tokens=config.max_output_tokens,
             committed_text=said.text,
+            committed_model=said.model if said.text else "",
         )
+        # Each call of a model has its own; one that is made again has that of the first.
+        start.context.idempotency_key = f"{response.response_id}/{self._rounds + 1}"
         for message in self._messages:
             start.messages.add().CopyFrom(message)  # half of what giving them all at once takes
         if attempt > 1:
             start.context.attempt = attempt
             start.context.purpose = common_pb2.PURPOSE_RESUME
         said.begin()
-        async with response.stage.peers.model.chat(start, patient=attempt > 1) as chat:
-            async for event in chat:
-                if await self._take(response, said, event):
-                    return
+        account = response.account
+
+        def late(event: model_router_service_pb2.ChatResponse) -> None:
+            if event.HasField("done"):
+                account.end(event.done.usage)
+
+        account.begin()
+        model = response.stage.peers.model
+        try:
+            async with model.chat(start, patient=attempt > 1, late=late) as chat:
+                async for event in chat:
+                    if await self._take(response, said, event):
+                        return
+        except EnsembleError:
+            account.end()
+            raise
 
     async def _take(
         self,
@@ -245,12 +274,14 @@ class ModelTurn:
             case "tool_call_done":
                 said.calls.append(event.tool_call_done)
             case "started":
+                said.model = event.started.model
                 model = session_events_pb2.ResponseModel(
                     response_id=response.response_id, model=event.started
                 )
                 started = session_events_pb2.ServerEvent(response_model=model)
                 response.record(started, urgent=False)
             case "substituted":
+                said.model = event.substituted.to_model
                 substituted = session_events_pb2.ResponseModelSubstituted(
                     response_id=response.response_id, substitution=event.substituted
                 )
@@ -261,6 +292,7 @@ class ModelTurn:
                 await response.stage.send(session_events_pb2.ServerEvent(error=event.error))
             case "done":
                 said.done, said.ended = event.done, time.monotonic_ns()
+                response.account.end(event.done.usage)
                 return True
         return False
 
@@ -307,6 +339,15 @@ class ModelTurn:
             response.record(session_events_pb2.ServerEvent(response_tool_done=event))
 
         return await runner.run(calls, on_done, again=again)
+
+
+def _rounds(begun: Answer) -> Iterator[tuple[Round, str]]:
+    """Yield the rounds of an answer, each with its text as the model wrote it."""
+    before = ""
+    for each in begun.rounds:
+        between = bool(before) and not before[-1].isspace()
+        yield each, each.text.removeprefix(" ") if between else each.text
+        before += each.text
 
 
 def _make_unique(calls: Sequence[tool_pb2.ToolCall], used: set[str]) -> None:

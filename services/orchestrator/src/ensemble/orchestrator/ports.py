@@ -6,7 +6,7 @@ Iterating raises an ``EnsembleError`` when the peer fails or falls silent. Heart
 sent and swallowed below.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -24,9 +24,19 @@ class LanguageModel(Protocol):
     """Answers a conversation."""
 
     def chat(
-        self, start: model_router_service_pb2.ChatStart, *, patient: bool = False
+        self,
+        start: model_router_service_pb2.ChatStart,
+        *,
+        patient: bool = False,
+        late: Callable[[model_router_service_pb2.ChatResponse], None] | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[model_router_service_pb2.ChatResponse]]:
-        """Ask a model. ``patient`` waits a while for a router that is restarting."""
+        """Ask a model.
+
+        Args:
+            start: What to ask.
+            patient: Wait a while for a router that is restarting.
+            late: Told what comes after the chat was left, such as what it used.
+        """
 
 
 class Tools(Protocol):

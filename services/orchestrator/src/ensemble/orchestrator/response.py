@@ -2,24 +2,29 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
 from ensemble.core.errors import EnsembleError
 from ensemble.core.ids import new_id
-from ensemble.orchestrator import usage as usages
 from ensemble.orchestrator.conversation import Answer, Conversation
 from ensemble.orchestrator.phases import Phase, PhaseMachine
 from ensemble.orchestrator.ports import LanguageModel, Recognizer, Synthesizer
 from ensemble.orchestrator.record import OPEN, Recorder
 from ensemble.orchestrator.settings import OrchestratorSettings
 from ensemble.orchestrator.tool_runner import ToolBox, ToolRunner
+from ensemble.orchestrator.usage import Account
 from ensemble.orchestrator.voice import Voice
 from ensemble.transport.status import to_status
 from ensemble.v1 import common_pb2, session_events_pb2, session_pb2, tool_pb2, tts_service_pb2
 
 _LOG = structlog.get_logger()
+
+_ACCOUNT_S: Final = 0.01
+"""How long an answer that is cut off waits to learn what its last call used: whoever cut it off
+waits as long for the next one. What is told later is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,6 @@ class Verdict:
 
     stop_reason: common_pb2.StopReason = common_pb2.STOP_REASON_COMPLETED
     outcome: common_pb2.Outcome = common_pb2.OUTCOME_ANSWERED
-    usage: common_pb2.Usage = field(default_factory=common_pb2.Usage)
 
 
 Script = Callable[["Response"], Awaitable[Verdict]]
@@ -85,6 +89,9 @@ class Response:
         script: Makes its content.
         turn_id: Turn that it answers; empty for what is said unasked.
         begun: The answer as an earlier process left it, to be carried on.
+
+    Attributes:
+        account: What it has used.
     """
 
     def __init__(
@@ -101,7 +108,7 @@ class Response:
         self._settling = False
         self._work: asyncio.Task[Verdict] | None = None
         self._voice = self._make_voice()
-        self._usage = common_pb2.Usage()
+        self.account = Account()
         self.tools: ToolRunner | None = None
         if begun is None:
             started = session_events_pb2.ResponseStarted(
@@ -110,8 +117,7 @@ class Response:
             self.record(session_events_pb2.ServerEvent(response_started=started), mark=OPEN)
             return
         if not begun.complete:
-            resumed = session_events_pb2.ResponseResumed(response_id=self.response_id)
-            self.record(session_events_pb2.ServerEvent(response_resumed=resumed))
+            self.record_loss()
         if self._voice is not None and self.text:
             # It is made once more from its beginning; the client says how far it has heard it.
             self._voice.say(self.text)
@@ -157,6 +163,11 @@ class Response:
     ) -> None:
         """Have ``event`` committed, then sent; one that is not urgent goes with the next."""
         self.stage.recorder.add(event, mark=mark, urgent=urgent)
+
+    def record_loss(self) -> None:
+        """Have it in the record that what was under way is made again: once, and no third time."""
+        resumed = session_events_pb2.ResponseResumed(response_id=self.response_id)
+        self.record(session_events_pb2.ServerEvent(response_resumed=resumed))
 
     async def complain(self, error: EnsembleError) -> None:
         """Tell the client of a failure that the response survives."""
@@ -257,7 +268,7 @@ class Response:
                 # The voice hears of text once it is committed, so of its end after that.
                 await self.stage.recorder.flush()
                 self._voice.finish()
-                usages.add(self._usage, await speaking)
+                self.account.add(await speaking)
             return verdict
         finally:
             if speaking:
@@ -271,6 +282,8 @@ class Response:
             self.record(session_events_pb2.ServerEvent(response_text_done=done), urgent=False)
 
     async def _settle(self) -> session_events_pb2.ResponseDone:
+        loop = asyncio.get_running_loop()
+        account_due = loop.time() + _ACCOUNT_S
         done = session_events_pb2.ResponseDone(response_id=self.response_id)
         if self._stopped is not None:
             done.stop_reason = self._stopped
@@ -284,9 +297,9 @@ class Response:
         else:
             done.stop_reason = verdict.stop_reason
             done.outcome = verdict.outcome
-            usages.add(self._usage, verdict.usage)
             done.heard.end = len(self.text)
-        done.usage.CopyFrom(self._usage)
+        await self.account.settled(account_due - loop.time())
+        done.usage.CopyFrom(self.account.total)
         return done
 
     def _verdict(self) -> Verdict | EnsembleError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ensemble.core.errors import EnsembleError, ServiceUnavailableError
 from ensemble.core.ids import new_id
+from ensemble.orchestrator import usage as usages
 from ensemble.orchestrator.conversation import Answer
 from ensemble.orchestrator.response import Response, Script, Verdict
 from ensemble.transport.status import to_status
@@ -86,5 +87,7 @@ def closing(answer: Answer) -> session_events_pb2.ServerEvent:
         stop_reason=common_pb2.STOP_REASON_INTERRUPTED,
         error=to_status(ServiceUnavailableError("The answer was cut off; ask again.")),
     )
+    for asked in answer.asked:
+        usages.add(done.usage, asked.usage)
     done.heard.end = len(answer.text)
     return session_events_pb2.ServerEvent(response_done=done)

@@ -1,5 +1,7 @@
 """Sums of what calls used."""
 
+import asyncio
+import contextlib
 from typing import Final
 
 from google.protobuf import duration_pb2
@@ -28,3 +30,39 @@ def add(total: common_pb2.Usage, more: common_pb2.Usage) -> None:
 
 def _add_duration(total: duration_pb2.Duration, more: duration_pb2.Duration) -> None:
     total.FromNanoseconds(total.ToNanoseconds() + more.ToNanoseconds())
+
+
+class Account:
+    """What a response has used, part by part; one that is cut off keeps what was told by then.
+
+    Attributes:
+        total: The sum.
+    """
+
+    def __init__(self) -> None:
+        self.total = common_pb2.Usage()
+        self._open = False
+        self._ended = asyncio.Event()
+
+    def add(self, usage: common_pb2.Usage) -> None:
+        """Add a part."""
+        add(self.total, usage)
+
+    def begin(self) -> None:
+        """A call begins whose end tells what it used, also after it was cancelled."""
+        self._open = True
+        self._ended.clear()
+
+    def end(self, usage: common_pb2.Usage | None = None) -> None:
+        """It ended; None when it was lost with what it used."""
+        if usage is not None:
+            self.add(usage)
+        self._open = False
+        self._ended.set()
+
+    async def settled(self, limit_s: float) -> None:
+        """Wait for the end of a call that was cancelled, but no longer than ``limit_s``."""
+        if self._open and limit_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    await self._ended.wait()

@@ -1,5 +1,7 @@
 """The model router as the orchestrator's language model."""
 
+from collections.abc import Callable
+
 import grpc
 
 from ensemble.orchestrator.adapters.peer_stream import Peer, PeerStream, Settling
@@ -21,7 +23,11 @@ class RouterLanguageModel:
         self._patience_s = patience_s
 
     def chat(
-        self, start: model_router_service_pb2.ChatStart, *, patient: bool = False
+        self,
+        start: model_router_service_pb2.ChatStart,
+        *,
+        patient: bool = False,
+        late: Callable[[model_router_service_pb2.ChatResponse], None] | None = None,
     ) -> PeerStream[model_router_service_pb2.ChatRequest, model_router_service_pb2.ChatResponse]:
         """Ask a model."""
         request = model_router_service_pb2.ChatRequest()
@@ -32,4 +38,5 @@ class RouterLanguageModel:
             self._peer,
             request,
             patience_s=self._patience_s if patient else 0.0,
+            late=late,
         )

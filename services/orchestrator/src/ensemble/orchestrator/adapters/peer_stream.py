@@ -72,6 +72,7 @@ class PeerStream(Generic[Request, Response]):
         peer: Whom it is to.
         first: The start message.
         patience_s: How long to wait for a peer that is just restarting; 0 fails at once.
+        late: Told each response that nobody takes any more, once the stream was left.
     """
 
     def __init__(
@@ -82,11 +83,13 @@ class PeerStream(Generic[Request, Response]):
         first: Request,
         *,
         patience_s: float = 0.0,
+        late: Callable[[Response], None] | None = None,
     ) -> None:
         self._method = method
         self._make = make
         self._peer = peer
         self._patience_s = patience_s
+        self._late = late
         self._gate = peer.gate if patience_s else None
         self._queue: asyncio.Queue[Request | None] = asyncio.Queue(_WAITING_LIMIT)
         self._queue.put_nowait(first)
@@ -121,6 +124,8 @@ class PeerStream(Generic[Request, Response]):
     ) -> None:
         self._left = True
         self._room.set()
+        while self._late is not None and self._arrived:
+            self._late(self._arrived.popleft())
         if self._over.is_set():
             return
         # What waits is no longer wanted: the cancel overtakes it.
@@ -189,6 +194,8 @@ class PeerStream(Generic[Request, Response]):
                     continue
                 self._done = self._done or branch == "done"
                 if self._left:
+                    if self._late is not None:
+                        self._late(response)
                     continue
                 self._arrived.append(response)
                 self._news.set()
