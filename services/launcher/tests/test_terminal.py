@@ -7,11 +7,18 @@ from typing import Any, Self
 
 import pytest
 
-from ensemble.core.errors import EnsembleError, PeerLostError, SessionNotFoundError
+from ensemble.client import ServiceRow
+from ensemble.core.errors import (
+    DeadlineExceededError,
+    EnsembleError,
+    PeerLostError,
+    SessionNotFoundError,
+)
 from ensemble.launcher.__main__ import _parser
 from ensemble.launcher.commands import ask, chat
 from ensemble.launcher.stored import resolve
 from ensemble.launcher.terminal import Chat
+from ensemble.transport.status import to_status
 from ensemble.v1 import common_pb2, session_events_pb2, session_pb2
 
 pytestmark = pytest.mark.unit
@@ -73,7 +80,14 @@ class ScriptedClient:
 
     async def ask(self, text: str, **options: Any) -> None:
         self.joined.append(options["session_id"])
-        raise LookupError
+        raise self.failures.pop(0) if self.failures else LookupError()
+
+    async def status(self) -> list[ServiceRow]:
+        return [
+            ServiceRow("gateway", "serving", "127.0.0.1:1", "tcp", ""),
+            ServiceRow("stt", "failed", "inproc:stt", "inproc", "", "No engine."),
+            ServiceRow("model-router", "unreachable", "127.0.0.1:2", "tcp", ""),
+        ]
 
 
 def done() -> Event:
@@ -138,3 +152,25 @@ async def test_a_gateway_that_is_not_there_yet_is_tried_for_as_long_as_was_said(
     client.sessions = []
     with pytest.raises(SessionNotFoundError, match="no session yet"):
         await resolve(client, "last")
+
+
+async def test_a_failure_that_names_nobody_says_which_services_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ScriptedClient()
+    client.failures = [DeadlineExceededError("Deadline Exceeded")]
+    monkeypatch.setattr(ask, "client", lambda: client)
+    with pytest.raises(DeadlineExceededError) as caught:
+        await ask.run(_parser().parse_args(["ask", "hello"]))
+    assert "model-router (nobody answers at 127.0.0.1:2)" in caught.value.message
+    assert "stt (failed: No engine.)" in caught.value.message
+    assert "gateway" not in caught.value.message
+
+
+async def test_a_chat_without_an_answer_says_where_to_look(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = done()
+    failed.response_done.error.CopyFrom(to_status(PeerLostError("It went silent.")))
+    await talk(ScriptedConversation([failed]), monkeypatch)
+    assert capsys.readouterr().out == "[It went silent. See 'ensemble status'.]\n"

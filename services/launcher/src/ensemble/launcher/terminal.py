@@ -8,8 +8,10 @@ import threading
 from ensemble.client import Conversation, EnsembleClient
 from ensemble.core.errors import PeerLostError
 from ensemble.launcher.announce import say
+from ensemble.launcher.blame import SILENT
 from ensemble.launcher.gap_notice import GapNotice
 from ensemble.launcher.plain import plain
+from ensemble.transport.status import from_status
 from ensemble.v1 import common_pb2, session_events_pb2
 
 HINT = """\
@@ -136,7 +138,8 @@ class Chat:
         if done.stop_reason == common_pb2.STOP_REASON_CANCELLED:
             self._write(" [stopped]")
         elif done.HasField("error"):
-            self._write(f"[{plain(done.error.message)}]")
+            hint = " See 'ensemble status'." if isinstance(from_status(done.error), SILENT) else ""
+            self._write(f"[{plain(done.error.message)}{hint}]")
         self._end_line()
         self._answering = self._stopping = False
         self._idle.set()

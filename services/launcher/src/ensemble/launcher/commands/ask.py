@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from ensemble.launcher.blame import blaming
 from ensemble.launcher.connection import client, trying
 from ensemble.launcher.gap_notice import GapNotice
 from ensemble.launcher.plain import plain
@@ -16,7 +17,7 @@ async def run(options: argparse.Namespace) -> int:
     if not text.strip():
         print("ensemble: ask what? The question is empty.", file=sys.stderr)
         return 2
-    async with client() as gateway:
+    async with client() as gateway, blaming(gateway):
         gaps = GapNotice(lambda line: print(line, file=sys.stderr, flush=True))
         try:
             answer = await gateway.ask(

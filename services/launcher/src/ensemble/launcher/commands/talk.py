@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ensemble.client.voice import read_wav, talk
 from ensemble.core.errors import InvalidAudioError
+from ensemble.launcher.blame import blaming
 from ensemble.launcher.connection import client, trying
 from ensemble.launcher.gap_notice import GapNotice
 from ensemble.launcher.plain import plain
@@ -26,7 +27,7 @@ async def run(options: argparse.Namespace) -> int:
         print("ensemble: talk needs a WAV file, or --mic.", file=sys.stderr)
         return 2
     recording = read_wav(_read(options.recording))
-    async with client() as gateway:
+    async with client() as gateway, blaming(gateway):
         session_id = await resolve(gateway, options.session, options.patience)
         gaps = GapNotice(lambda line: print(line, file=sys.stderr, flush=True))
         try:
