@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -99,7 +99,11 @@ class WorkModel:
 
     @asynccontextmanager
     async def chat(
-        self, start: model_router_service_pb2.ChatStart, *, patient: bool = False
+        self,
+        start: model_router_service_pb2.ChatStart,
+        *,
+        patient: bool = False,
+        late: Callable[[_Said], None] | None = None,
     ) -> AsyncIterator[AsyncIterator[_Said]]:
         async with aclosing(_answer(self._work, start.messages)) as events:  # type: ignore[type-var]
             yield events
