@@ -260,7 +260,7 @@ async def test_a_start_that_cannot_succeed_ends_the_host(scripted, settings):
     broken.on_start, slow.on_start = fail, asyncio.Event().wait
     ready = []
     host = Host({"stt": lambda _: slow, "world-model": lambda _: broken}, settings, environ={})
-    with pytest.raises(StorageCorruptError, match="^world-model cannot start: It is of a newer"):
+    with pytest.raises(StorageCorruptError, match=r"^world-model cannot start: It is of a newer"):
         await asyncio.wait_for(serve_until_signal(host, ready.append), 30)
     assert ready == []
     assert slow.said[-1] == "close"

@@ -125,7 +125,7 @@ async def test_what_trying_again_cannot_mend_is_not_tried_again(scripted, run):
     service.on_start = start
     host, _ = await run(service)
     assert await host.settled() == {"world-model": StorageLockedError.public_message}
-    with pytest.raises(StorageLockedError, match="^world-model cannot start: Another process"):
+    with pytest.raises(StorageLockedError, match=r"^world-model cannot start: Another process"):
         await host.given_up()
     await asyncio.sleep(0.7)
     assert service.said == ["start", "close"]

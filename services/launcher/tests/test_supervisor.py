@@ -49,6 +49,6 @@ async def test_a_service_that_cannot_start_is_given_up_with_what_it_said(tmp_pat
         error = await asyncio.wait_for(supervisor.hopeless(), 120)
     finally:
         await supervisor.stop()
-    assert "world-model does not start: STORAGE_CORRUPT: " in error.message
+    assert "world-model ends again and again: STORAGE_CORRUPT: " in error.message
     assert "world.db is not an SQLite database" in error.message
     assert str(tmp_path / "logs" / "world-model.log") in error.message

@@ -10,6 +10,6 @@ def say(text: str) -> None:
 
 
 def announce_failures(failures: Mapping[str, str]) -> None:
-    """Say which services did not start, and why."""
+    """Say which services did not start yet, and why."""
     for name, reason in failures.items():
-        say(f"{name} did not start: {reason}")
+        say(f"{name} did not start, and is tried again: {reason}")

@@ -126,7 +126,7 @@ class Supervisor:
         await self._hopeless.wait()
         path = self._logs / f"{self._failed}.log"
         said = await asyncio.to_thread(_last_words, path)
-        return ConfigurationError(f"{self._failed} does not start: {said} Its log is {path}.")
+        return ConfigurationError(f"{self._failed} ends again and again: {said} Its log is {path}.")
 
     async def stop(self) -> None:
         """Ask all to leave, the gateway first, and end those that do not."""

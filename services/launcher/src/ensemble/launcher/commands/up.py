@@ -5,7 +5,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ensemble.core import paths
 from ensemble.core.errors import ConfigurationError, EnsembleError
@@ -62,7 +62,7 @@ async def _colocated(options: argparse.Namespace, settings: RuntimeSettings) -> 
             relax_collector()
             announce_failures(failures)
             if not prompt:
-                _ready(f"tier {settings.tier.value}, one process")
+                _ready(f"tier {settings.tier.value}, one process", failures)
 
         try:
             if prompt:
@@ -116,7 +116,7 @@ async def _distributed(options: argparse.Namespace) -> int:
             loop.remove_signal_handler(signal.SIGINT)
             await _prompt()
         else:
-            _ready(f"{len(names)} processes, their logs are in {folder}")
+            _ready(f"{len(names)} processes, their logs are in {folder}", ())
             await stop.wait()
     finally:
         await supervisor.stop()
@@ -162,7 +162,10 @@ def _wants_prompt(options: argparse.Namespace) -> bool:
     return bool(options.prompt and sys.stdin.isatty() and sys.stdout.isatty())
 
 
-def _ready(how: str) -> None:
+def _ready(how: str, failures: Collection[str]) -> None:
+    if failures:
+        say(f"up at {gateway_address()} without {', '.join(failures)} ({how})")
+        return
     say(f"ready at {gateway_address()} ({how})")
     say('try: uv run ensemble ask "turn on the kitchen light"')
 
