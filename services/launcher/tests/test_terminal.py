@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 from collections.abc import AsyncIterator
 from typing import Any, Self
 
@@ -102,10 +103,22 @@ def text(piece: str) -> Event:
     return event
 
 
+class Keyboard(io.StringIO):
+    """Somebody who types a line and then sits there."""
+
+    def __next__(self) -> str:
+        line = self.readline()
+        if not line:
+            threading.Event().wait()
+        return line
+
+
 async def talk(
-    conversation: ScriptedConversation, monkeypatch: pytest.MonkeyPatch, lines: str = "hi\n"
+    conversation: ScriptedConversation,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: type[io.StringIO] = io.StringIO,
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    monkeypatch.setattr("sys.stdin", typed("hi\n"))
     await asyncio.wait_for(Chat(ScriptedClient(conversation)).run(), 20)  # type: ignore[arg-type]
 
 
@@ -122,7 +135,7 @@ async def test_a_conversation_that_breaks_off_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(PeerLostError):
-        await talk(ScriptedConversation([text("The la")], PeerLostError()), monkeypatch)
+        await talk(ScriptedConversation([text("The la")], PeerLostError()), monkeypatch, Keyboard)
     out, err = capsys.readouterr()
     assert out == "The la\n"
     assert "ensemble chat --session ses_1" in err
@@ -134,7 +147,7 @@ async def test_the_last_session_is_gone_on_with(
 ) -> None:
     client = ScriptedClient()
     monkeypatch.setattr(module, "client", lambda: client)
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin", Keyboard())
     words = ["hello"] if module is ask else []
     options = _parser().parse_args([module.__name__.split(".")[-1], *words, "--session", "last"])
     with pytest.raises(LookupError):
