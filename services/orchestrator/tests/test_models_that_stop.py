@@ -161,3 +161,23 @@ async def test_a_barge_in_keeps_what_the_answer_had_used(house: House) -> None:
     assert done.stop_reason == common_pb2.STOP_REASON_CANCELLED
     assert done.usage.input_tokens == 10
     assert done.usage.output_tokens >= 2
+
+
+async def test_the_new_beginning_is_committed_with_the_end_of_the_old(house: House) -> None:
+    house.big.fails_after = 4
+    log = house.rig.service._log
+    committed: list[list[str]] = []
+    append = log.append
+
+    async def noted(appends, **rest):  # type: ignore[no-untyped-def]
+        committed.append([each.type for each in appends])
+        return await append(appends, **rest)
+
+    log.append = noted  # type: ignore[method-assign]
+    async with house.rig.client() as client:
+        await client.say("count")
+        await client.finish()
+    if house.big.can_continue:
+        return
+    batch = next(kinds for kinds in committed if "response_done" in kinds)
+    assert batch[batch.index("response_done") + 1] == "response_started"

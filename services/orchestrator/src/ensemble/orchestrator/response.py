@@ -89,19 +89,30 @@ class Response:
         script: Makes its content.
         turn_id: Turn that it answers; empty for what is said unasked.
         begun: The answer as an earlier process left it, to be carried on.
+        renewable: Should no model be able to finish it, another one begins in its place.
 
     Attributes:
         account: What it has used.
+        begins_anew: Another one is to begin at once: its end is committed together with that
+            start, so that there is none without the other.
     """
 
     def __init__(
-        self, stage: Stage, script: Script, *, turn_id: str, begun: Answer | None = None
+        self,
+        stage: Stage,
+        script: Script,
+        *,
+        turn_id: str,
+        begun: Answer | None = None,
+        renewable: bool = False,
     ) -> None:
         self.response_id = begun.response_id if begun else new_id("resp")
         self.turn_id = turn_id
         self.text = begun.text if begun else ""
         self.stage = stage
         self._script = script
+        self._renewable = renewable
+        self.begins_anew = False
         self._stopped: common_pb2.StopReason | None = None
         self._aborted: EnsembleError | None = None
         self._text_said = begun is not None and begun.complete
@@ -202,11 +213,6 @@ class Response:
             self._aborted = error
             self._silence()
 
-    @property
-    def was_stopped(self) -> bool:
-        """It was ended from outside."""
-        return self._stopped is not None
-
     def _silence(self) -> None:
         if self._voice is not None:
             self._voice.silence()
@@ -235,7 +241,7 @@ class Response:
         return self.tools is not None and self.tools.answer(result)
 
     async def run(self) -> session_events_pb2.ResponseDone:
-        """Carry it through to its end in the record.
+        """Carry it through to its end in the record; see ``begins_anew``.
 
         Raises:
             EnsembleError: It could not be recorded.
@@ -255,8 +261,12 @@ class Response:
         finally:
             # They know this response: nothing would be freed before a look for garbage.
             self._work = self._voice = self.tools = None
-        self.record(session_events_pb2.ServerEvent(response_done=done), mark="")
-        await self.stage.recorder.flush()
+        cut = done.stop_reason == common_pb2.STOP_REASON_INTERRUPTED
+        self.begins_anew = cut and self._renewable and self._stopped is None
+        event = session_events_pb2.ServerEvent(response_done=done)
+        self.record(event, mark="", urgent=not self.begins_anew)
+        if not self.begins_anew:
+            await self.stage.recorder.flush()
         return done
 
     async def _carry_out(self) -> Verdict:

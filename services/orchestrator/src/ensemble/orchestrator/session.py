@@ -303,7 +303,7 @@ class Session:
         self._drive()
 
     def _take_turn(self, turn: Turn) -> None:
-        if (left := self.conversation.open_answer) is not None:
+        if (left := self.conversation.open_answer) is not None and turn.script is None:
             # Its end could not be written when it came to it.
             self.recorder.add(closing(left), mark="")
         if not turn.recorded:
@@ -335,7 +335,13 @@ class Session:
         begun: Answer | None = None,
     ) -> None:
         """Begin a response, or carry on with one that an earlier process began."""
-        self._live = response = Response(self.stage, script, turn_id=turn_id, begun=begun)
+        self._live = response = Response(
+            self.stage,
+            script,
+            turn_id=turn_id,
+            begun=begun,
+            renewable=turn is not None and turn.script is None,
+        )
         if self.outbox is None:
             response.pause()
         self._living = self.spawn(self._live_through(response, script, turn), "respond")
@@ -363,8 +369,7 @@ class Session:
         done: session_events_pb2.ResponseDone | None,
         error: EnsembleError,
     ) -> None:
-        cut = done is not None and done.stop_reason == common_pb2.STOP_REASON_INTERRUPTED
-        if cut and not response.was_stopped and turn.script is None:
+        if response.begins_anew:
             # No model could go on where another one failed: the answer begins anew, once.
             turn.script, turn.recorded = script, True
             self._turns.insert(0, turn)
