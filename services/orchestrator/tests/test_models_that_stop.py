@@ -151,6 +151,18 @@ async def test_an_orchestrator_that_is_lost_in_mid_answer(house: House) -> None:
         assert [message.text for message in house.big.calls[-1].messages] == ["count"]
 
 
+async def test_a_model_is_told_only_of_the_answer_that_was_finished(house: House) -> None:
+    house.big.fails_after = 4
+    async with house.rig.client() as client:
+        await client.say("count")
+        await client.until("response_done", 1 if house.big.can_continue else 2)
+        await client.say("again")
+        await client.finish()
+    last = max((*house.big.calls, *house.small.calls), key=lambda call: len(call.messages))
+    answer = BIG if house.big.can_continue else SMALL
+    assert [each.text for each in last.messages] == ["count", "".join(answer), "again"]
+
+
 async def test_a_barge_in_keeps_what_the_answer_had_used(house: House) -> None:
     house.big.pause_s = 0.05
     async with house.rig.client() as client:

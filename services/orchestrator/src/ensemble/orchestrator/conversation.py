@@ -80,6 +80,11 @@ class Answer:
         self._told = list(self._messages())
         self.asked.clear()  # only one that is open is gone on with; each keeps its whole event
 
+    def give_way(self) -> None:
+        """Another answer to the same turn took its place: of this one its tools alone are told."""
+        with_tools = (each.messages(len(self.text)) for each in self.rounds if each.calls)
+        self._told = [message for messages in with_tools for message in messages]
+
     def messages(self) -> Sequence[model_router_service_pb2.ChatMessage]:
         """Return it as messages, text only as far as it was heard."""
         return list(self._messages()) if self._told is None else self._told
@@ -221,6 +226,9 @@ class Conversation:
                 self.accepted.text_items = max(self.accepted.text_items, said.accepted.text_items)
             case "response_started":
                 started = event.response_started
+                last = self._items[-1] if self._items else None
+                if isinstance(last, Answer) and last.turn_id and last.turn_id == started.turn_id:
+                    last.give_way()
                 self._open = Answer(started.response_id, started.turn_id)
                 self._open.sequence = event.sequence
                 self._open.began = event.created_at.ToNanoseconds()
