@@ -12,6 +12,7 @@ tenths of a second; those under a tenth are not heard.
 
 import asyncio
 import random
+import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -68,6 +69,8 @@ async def _struck(
     goal = round(goal + started, 2)
     found = takeover(name, struck, outcome.records, goal_s=goal)
     found["broken"] = outcome.faults + too_many_given_up([outcome])
+    for broken in found["broken"]:
+        print(f"{name}: {broken}", file=sys.stderr)
     return [*rows, *_rows(name, found, goal)]
 
 
