@@ -12,7 +12,7 @@ import pytest
 from event_log_contract import ONE, TWO, event, payloads
 
 from ensemble.core.errors import StorageCorruptError, StorageLockedError
-from ensemble.eventlog import SqliteEventLog
+from ensemble.eventlog import Append, SqliteEventLog
 
 pytestmark = pytest.mark.contract
 
@@ -113,6 +113,20 @@ async def test_a_flipped_bit_is_never_taken_for_what_was_said(
     await log.close()
 
 
+async def test_damage_is_named_without_what_somebody_said(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    log = await SqliteEventLog.open(path)
+    await log.append([Append(ONE, "said", b"", text="the secret")])
+    await log.close()
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE segments SET text = CAST(x'746865207365637265ff' AS TEXT)")
+    log = await SqliteEventLog.open(path)
+    with pytest.raises(StorageCorruptError) as caught:
+        await log.read(ONE)
+    await log.close()
+    assert "secre" not in str(caught.value)
+
+
 async def test_a_damaged_snapshot_counts_as_none(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     log = await SqliteEventLog.open(path)
@@ -167,7 +181,7 @@ _OPEN = """
 import asyncio, sys
 from pathlib import Path
 from ensemble.core.errors import StorageLockedError
-from ensemble.eventlog import SqliteEventLog
+from ensemble.eventlog import Append, SqliteEventLog
 
 try:
     asyncio.run(SqliteEventLog.open(Path(sys.argv[1])))

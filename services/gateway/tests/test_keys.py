@@ -44,6 +44,14 @@ def test_a_known_key_stands_for_its_principal(tmp_path: Path) -> None:
             ring.principal(wrong)
 
 
+def test_key_and_name_may_stand_apart_in_any_way(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text("ens_a\talice\n  \n  ens_b   kitchen tablet \n")
+    ring = KeyRing(path)
+    assert ring.principal("Bearer ens_a") == "alice"
+    assert ring.principal("Bearer ens_b") == "kitchen tablet"
+
+
 def test_a_key_that_is_added_works_without_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text("ens_a\n")

@@ -14,7 +14,6 @@ from ensemble.core.errors import (
     RateLimitedError,
     SessionNotFoundError,
     StorageCorruptError,
-    UnexpectedMessageError,
 )
 from ensemble.launcher.__main__ import _parser
 from ensemble.launcher.commands import sessions
@@ -29,7 +28,6 @@ class ScriptedGateway:
     def __init__(self) -> None:
         self.names = ["ses_a", "ses_b", "ses_c"]
         self.outcomes: dict[str, list[EnsembleError | bool]] = {}
-        self.refuse_erasing: EnsembleError | None = None
         self.erased: list[str] = []
         self.record: list[session_events_pb2.ServerEvent] = []
 
@@ -56,8 +54,6 @@ class ScriptedGateway:
     async def erase_sessions(
         self, name: str, *, every: bool
     ) -> gateway_service_pb2.EraseSessionsResponse:
-        if self.refuse_erasing is not None:
-            raise self.refuse_erasing
         self.erased.append("all" if every else name)
         return gateway_service_pb2.EraseSessionsResponse(sessions=1, events=2, things=1)
 
@@ -142,12 +138,6 @@ async def test_a_person_at_a_terminal_is_asked(
     assert await run("erase", "--all") == 0
     assert gateway.erased == ["all"]
     assert "Do it? [y/N]" in capsys.readouterr().err
-
-
-async def test_it_is_said_which_session_is_being_answered(gateway: ScriptedGateway) -> None:
-    gateway.refuse_erasing = UnexpectedMessageError(metadata={"sessionId": "ses_b"})
-    with pytest.raises(UnexpectedMessageError, match="session ses_b"):
-        await run("erase", "--all", "--yes")
 
 
 def notice(text: str, at: float) -> session_events_pb2.ServerEvent:

@@ -7,8 +7,10 @@ from typing import Any
 import grpc
 import pytest
 
-from ensemble.core.errors import RateLimitedError
+from ensemble.core.errors import EnsembleError, RateLimitedError
 from ensemble.orchestrator.adapters.peer_stream import Peer, PeerStream, Settling
+from ensemble.orchestrator.adapters.tool_server import ToolServerTools
+from ensemble.testkit.ports import free_port
 from ensemble.transport import open_channel
 from ensemble.transport.status import DETAILS_KEY, to_status
 from ensemble.v1 import tts_service_pb2, tts_service_pb2_grpc
@@ -67,7 +69,7 @@ async def _hear(channel: grpc.aio.Channel, patience_s: float) -> list[str]:
     stream = PeerStream[Request, Response](
         tts_service_pb2_grpc.TtsServiceStub(channel).Synthesize,
         Request,
-        Peer(Settling()),
+        Peer("peer", Settling()),
         Request(start={}),
         patience_s=patience_s,
     )
@@ -107,11 +109,20 @@ async def test_a_refusal_arrives_as_itself(
             await _hear(channel, patience_s)
 
 
+@pytest.mark.parametrize("patience_s", [0.0, 0.3])
+async def test_a_peer_that_is_not_there_is_named(patience_s: float) -> None:
+    async with open_channel(f"127.0.0.1:{free_port()}") as channel:
+        with pytest.raises(EnsembleError, match="The peer does not answer; 'ensemble status'"):
+            await _hear(channel, patience_s)
+        with pytest.raises(EnsembleError, match="The tool server does not answer"):
+            await ToolServerTools(channel, Settling(), 0.3).list_tools()
+
+
 async def test_only_so_many_wait_for_their_first_answer(
     channel: grpc.aio.Channel, speech: _Speech
 ) -> None:
     stub, settling = tts_service_pb2_grpc.TtsServiceStub(channel), Settling()
-    speech.answers, peer = asyncio.Semaphore(0), Peer(settling, asked_at_once=2)
+    speech.answers, peer = asyncio.Semaphore(0), Peer("peer", settling, asked_at_once=2)
 
     async def hear() -> int:
         stream: PeerStream[Request, Response] = PeerStream(

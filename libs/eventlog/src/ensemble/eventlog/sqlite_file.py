@@ -63,8 +63,10 @@ def translate(exc: sqlite3.Error | OSError, path: Path) -> EnsembleError:
         )
     undecodable = str(exc).startswith("Could not decode")  # has no code
     if undecodable or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        # What cannot be decoded is somebody's words.
+        why = "a text that is none" if undecodable else exc
         return StorageCorruptError(
-            f"{path} is damaged ({exc}). Move it away (with its -wal file) to start with an "
+            f"{path} is damaged ({why}). Move it away (with its -wal file) to start with an "
             "empty log, or put a backup in its place.",
             metadata=where,
         )

@@ -98,8 +98,14 @@ def from_status(status: status_pb2.Status) -> EnsembleError:
     return _build(code, reason, status.message, metadata, retry_after, violations)
 
 
-def from_rpc_error(error: grpc.RpcError) -> EnsembleError:
-    """Return the error of the catalogue that ended a call."""
+def from_rpc_error(error: grpc.RpcError, service: str = "") -> EnsembleError:
+    """Return the error of the catalogue that ended a call.
+
+    Args:
+        error: What the call raised.
+        service: What the other side is called where it has not answered, and gRPC alone says
+            something.
+    """
     if not isinstance(error, grpc.aio.AioRpcError):
         return EnsembleError()
     for key, value in error.trailing_metadata() or ():
@@ -108,7 +114,18 @@ def from_rpc_error(error: grpc.RpcError) -> EnsembleError:
                 return from_status(status_pb2.Status.FromString(value))
             except DecodeError:
                 break
-    return _build(error.code(), "", error.details() or "", {}, None, {})
+    details = error.details() or ""
+    if service and error.code() in _NO_ANSWER:
+        details = no_answer(service)
+    return _build(error.code(), "", details, {}, None, {})
+
+
+_NO_ANSWER: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+def no_answer(service: str) -> str:
+    """Return what is said of a service that does not answer."""
+    return f"The {service} does not answer; 'ensemble status' shows what runs."
 
 
 def not_reached(error: grpc.RpcError) -> bool:

@@ -83,7 +83,7 @@ class KeyRing:
             raise UnauthenticatedError("The gateway cannot read its API keys.") from error
         principals = {}
         for line in lines:
-            key, _, name = line.partition(" ")
+            key, *name = line.split(maxsplit=1) or ("",)
             if key and not key.startswith("#"):
-                principals[hashlib.sha256(key.encode()).digest()] = name.strip() or "local"
+                principals[hashlib.sha256(key.encode()).digest()] = "".join(name).strip() or "local"
         self._principals, self._stamp = principals, stamp

@@ -160,7 +160,8 @@ class Sessions:
             live = self._live.get(session_id)
             if live is not None and not live.session.is_quiet:
                 raise UnexpectedMessageError(
-                    "An answer is under way in this session; stop it or wait for its end.",
+                    f"Nothing was erased: an answer is under way in session {session_id}; stop "
+                    "it or wait for its end.",
                     metadata={"sessionId": session_id},
                 )
 

@@ -16,7 +16,7 @@ from google.protobuf import json_format
 
 from ensemble.client import EnsembleClient, read_record
 from ensemble.client.records import session_as_json
-from ensemble.core.errors import ConfigurationError, StorageCorruptError, UnexpectedMessageError
+from ensemble.core.errors import ConfigurationError, StorageCorruptError
 from ensemble.launcher.auditing import verify
 from ensemble.launcher.connection import client
 from ensemble.launcher.consent import agreed
@@ -134,15 +134,7 @@ async def _erase(gateway: EnsembleClient, options: argparse.Namespace) -> int:
         )
     if not agreed(options, what):
         return 2
-    try:
-        erased = await gateway.erase_sessions(name, every=options.all)
-    except UnexpectedMessageError as error:
-        busy = error.metadata.get("sessionId", name)
-        raise UnexpectedMessageError(
-            f"Nothing was erased: an answer is under way in session {busy}; stop it or wait for "
-            "its end.",
-            metadata=error.metadata,
-        ) from error
+    erased = await gateway.erase_sessions(name, every=options.all)
     if options.json:
         counts = {"sessions": erased.sessions, "events": erased.events, "things": erased.things}
         print(json.dumps(counts))

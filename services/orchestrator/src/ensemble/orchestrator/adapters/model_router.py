@@ -19,7 +19,7 @@ class RouterLanguageModel:
 
     def __init__(self, channel: grpc.aio.Channel, settling: Settling, patience_s: float) -> None:
         self._stub = model_router_service_pb2_grpc.ModelRouterServiceStub(channel)
-        self._peer = Peer(settling)
+        self._peer = Peer("model router", settling)
         self._patience_s = patience_s
 
     def chat(

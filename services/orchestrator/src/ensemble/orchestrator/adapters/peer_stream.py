@@ -11,7 +11,7 @@ import grpc
 from ensemble.core.errors import EnsembleError, PeerLostError
 from ensemble.core.services import HEARTBEAT_TIMEOUT
 from ensemble.orchestrator.pulse import Heard, Pulse, Vigil
-from ensemble.transport.status import from_rpc_error
+from ensemble.transport.status import from_rpc_error, no_answer
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -51,11 +51,13 @@ class Peer:
     """One peer, as all streams to it know it.
 
     Args:
+        name: What it is called.
         settling: Owner of streams that were left before their end.
         asked_at_once: Patient calls that wait for their first answer at a time.
     """
 
-    def __init__(self, settling: Settling, asked_at_once: int = 64) -> None:
+    def __init__(self, name: str, settling: Settling, asked_at_once: int = 64) -> None:
+        self.name = name
         self.settling = settling
         # One that restarts would else ask for all of its answers at once, and take a peer for
         # dead that is only busy.
@@ -202,14 +204,14 @@ class PeerStream(Generic[Request, Response]):
                 if len(self._arrived) >= _ARRIVED_LIMIT:
                     await self._wait_for_room()
             if not self._done:
-                self._error = PeerLostError("The stream ended before its work was done.")
+                self._error = PeerLostError(f"The {self._peer.name} ended before it was done.")
         except grpc.RpcError as exc:
-            self._error = from_rpc_error(exc)
+            self._error = from_rpc_error(exc, self._peer.name)
         except asyncio.CancelledError:
             reading = asyncio.current_task()
             if not self._silent or reading is None or reading.uncancel():
                 raise
-            self._error = PeerLostError()
+            self._error = PeerLostError(no_answer(self._peer.name))
         finally:
             self._pass_gate()
             self._pulse.close()

@@ -55,7 +55,7 @@ class SttRecognizer:
 
     def __init__(self, channel: grpc.aio.Channel, settling: Settling) -> None:
         self._stub = stt_service_pb2_grpc.SttServiceStub(channel)
-        self._peer = Peer(settling)
+        self._peer = Peer("speech recogniser", settling)
 
     def recognize(self, start: stt_service_pb2.RecognizeStart) -> _Recognition:
         """Begin to listen."""
@@ -77,7 +77,7 @@ class TtsSynthesizer:
 
     def __init__(self, channel: grpc.aio.Channel, settling: Settling) -> None:
         self._stub = tts_service_pb2_grpc.TtsServiceStub(channel)
-        self._peer = Peer(settling)
+        self._peer = Peer("speech synthesiser", settling)
 
     def synthesize(self, start: tts_service_pb2.SynthesizeStart) -> _Synthesis:
         """Begin to speak."""

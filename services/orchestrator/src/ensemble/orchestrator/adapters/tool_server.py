@@ -18,7 +18,7 @@ class ToolServerTools:
 
     def __init__(self, channel: grpc.aio.Channel, settling: Settling, patience_s: float) -> None:
         self._stub = tool_server_service_pb2_grpc.ToolServerServiceStub(channel)
-        self._peer = Peer(settling)
+        self._peer = Peer("tool server", settling)
         self._patience_s = patience_s
 
     async def list_tools(self) -> list[tool_pb2.ToolSpec]:
@@ -37,7 +37,7 @@ class ToolServerTools:
                 if not token:
                     return tools
         except grpc.RpcError as exc:
-            raise from_rpc_error(exc) from exc
+            raise from_rpc_error(exc, self._peer.name) from exc
 
     def call_tool(
         self, start: tool_server_service_pb2.CallToolStart, *, patient: bool = False
