@@ -21,6 +21,8 @@ SILENCE = 1.5
 """Seconds of silence after which the child counts as frozen. More than between machines:
 a child that dies is noticed at once by its socket, and one on a busy machine may be late."""
 
+_RESTARTING = "The model's engine is being restarted."
+
 
 class EngineLostError(Exception):
     """The process behind the channel is gone or frozen."""
@@ -46,9 +48,12 @@ async def chat_over(channel: grpc.aio.Channel, call: Call) -> AsyncGenerator[Mod
                     return
     except grpc.RpcError as error:
         failure = from_rpc_error(error)
-        if isinstance(failure, CancelledError) and call.cancelled.is_set():
-            yield Finished(StopReason.CANCELLED, TokenUsage())
-            return
+        if isinstance(failure, CancelledError):
+            if call.cancelled.is_set():
+                yield Finished(StopReason.CANCELLED, TokenUsage())
+                return
+            # As below: a channel that is closed under a call may also end it with a status.
+            raise EngineLostError(_RESTARTING) from None
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             raise EngineLostError("The model's engine crashed; it is being restarted.") from None
         raise failure from None
@@ -59,7 +64,7 @@ async def chat_over(channel: grpc.aio.Channel, call: Call) -> AsyncGenerator[Mod
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise EngineLostError("The model's engine is being restarted.") from None
+        raise EngineLostError(_RESTARTING) from None
     finally:
         done.set()
 
