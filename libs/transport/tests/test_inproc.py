@@ -201,3 +201,17 @@ async def test_large_messages_do_not_pile_up() -> None:
     assert len(pipe.take() or b"") == 1 << 20
     await writer
     assert pipe.take() == b"next"
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_call_that_waits_misses_no_server_however_soon_it_comes(turns: int) -> None:
+    async def echo(request: bytes, context: Any) -> bytes:
+        return request
+
+    async with open_channel("inproc:soon") as channel:
+        waiting = channel.unary_unary("/t.T/Echo")(b"x", wait_for_ready=True, timeout=2)  # type: ignore[arg-type]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        server = await start("soon", Echo=grpc.unary_unary_rpc_method_handler(echo))
+        assert await waiting == b"x"
+    await server.stop(None)

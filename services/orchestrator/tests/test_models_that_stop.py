@@ -118,6 +118,7 @@ async def test_a_model_that_is_lost_in_mid_answer(house: House) -> None:
         return
     first, second = client.of("response_done")
     assert first.stop_reason == common_pb2.STOP_REASON_INTERRUPTED
+    assert (first.begins_anew, second.begins_anew) == (True, False)
     assert first.usage.output_tokens == 4
     assert second.stop_reason == common_pb2.STOP_REASON_COMPLETED
     # The one that was lost has just failed: the other one answers, from the beginning.

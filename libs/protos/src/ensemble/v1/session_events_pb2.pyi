@@ -267,20 +267,22 @@ class PlaybackFlush(_message.Message):
     def __init__(self, response_id: _Optional[str] = ...) -> None: ...
 
 class ResponseDone(_message.Message):
-    __slots__ = ("response_id", "stop_reason", "outcome", "usage", "heard", "error")
+    __slots__ = ("response_id", "stop_reason", "outcome", "usage", "heard", "error", "begins_anew")
     RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
     STOP_REASON_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     HEARD_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    BEGINS_ANEW_FIELD_NUMBER: _ClassVar[int]
     response_id: str
     stop_reason: _common_pb2.StopReason
     outcome: _common_pb2.Outcome
     usage: _common_pb2.Usage
     heard: _common_pb2.TextSpan
     error: _status_pb2.Status
-    def __init__(self, response_id: _Optional[str] = ..., stop_reason: _Optional[_Union[_common_pb2.StopReason, str]] = ..., outcome: _Optional[_Union[_common_pb2.Outcome, str]] = ..., usage: _Optional[_Union[_common_pb2.Usage, _Mapping]] = ..., heard: _Optional[_Union[_common_pb2.TextSpan, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ...) -> None: ...
+    begins_anew: bool
+    def __init__(self, response_id: _Optional[str] = ..., stop_reason: _Optional[_Union[_common_pb2.StopReason, str]] = ..., outcome: _Optional[_Union[_common_pb2.Outcome, str]] = ..., usage: _Optional[_Union[_common_pb2.Usage, _Mapping]] = ..., heard: _Optional[_Union[_common_pb2.TextSpan, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., begins_anew: _Optional[bool] = ...) -> None: ...
 
 class Notice(_message.Message):
     __slots__ = ("subject_id", "kind", "text", "due_at")

@@ -141,6 +141,8 @@ class Chat:
             hint = " See 'ensemble status'." if isinstance(from_status(done.error), SILENT) else ""
             self._write(f"[{plain(done.error.message)}{hint}]")
         self._end_line()
+        if done.begins_anew:
+            return
         self._answering = self._stopping = False
         self._idle.set()
         self._prompt()

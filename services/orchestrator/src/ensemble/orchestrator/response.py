@@ -262,7 +262,7 @@ class Response:
             # They know this response: nothing would be freed before a look for garbage.
             self._work = self._voice = self.tools = None
         cut = done.stop_reason == common_pb2.STOP_REASON_INTERRUPTED
-        self.begins_anew = cut and self._renewable and self._stopped is None
+        done.begins_anew = self.begins_anew = cut and self._renewable and self._stopped is None
         event = session_events_pb2.ServerEvent(response_done=done)
         self.record(event, mark="", urgent=not self.begins_anew)
         if not self.begins_anew:

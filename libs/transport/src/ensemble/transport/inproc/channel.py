@@ -181,10 +181,11 @@ class InProcessChannel(ShapedChannel):
 
     async def _connect_later(self, rpc: Rpc, request: bytes | None) -> None:
         while registry().get(self._name) is None and rpc.status is None:
-            change = asyncio.ensure_future(registry().changed())
+            change = registry().changed()
             end = asyncio.ensure_future(rpc.ended())
             try:
-                await asyncio.wait({change, end}, return_when=asyncio.FIRST_COMPLETED)
+                either: set[asyncio.Future[Any]] = {change, end}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 change.cancel()
                 end.cancel()

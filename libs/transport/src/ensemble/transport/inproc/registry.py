@@ -38,14 +38,12 @@ class Registry:
             del self._servers[name]
             self._announce()
 
-    async def changed(self) -> None:
-        """Wait until a server comes or goes."""
+    def changed(self) -> asyncio.Future[None]:
+        """Return what is done once a server comes or goes, from now on."""
         waiter = asyncio.get_running_loop().create_future()
         self._changed.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._changed.discard(waiter)
+        waiter.add_done_callback(self._changed.discard)
+        return waiter
 
     def _announce(self) -> None:
         for waiter in self._changed:
