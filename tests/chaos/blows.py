@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from tests.chaos.run import Crowd
 from tests.chaos.stack import Stack
 
-AWAY_S = 2.5
+AWAY_S = 2.3
 """Long enough that others go on before it comes back."""
 
 Blow = Callable[[Stack, str], Awaitable[None]]
@@ -44,7 +44,7 @@ async def strike(crowd: Crowd, blow: Blow, times: int, rng: random.Random) -> No
     killer = crowd.aim()
     async with crowd.talking():
         for _ in range(times):
-            await asyncio.sleep(rng.uniform(0.5, 1.5))
+            await asyncio.sleep(rng.uniform(0.3, 1.0))
             person = await killer.in_phase("speaking") or rng.choice(crowd.people)
             await blow(crowd.stack, await crowd.stack.holder(person.record.session_id))
         # The last one is to heal as well.

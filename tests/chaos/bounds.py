@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tests.chaos.checker import GivenUp
 from tests.chaos.run import Outcome
 
-_SHARE, _SOME = 0.05, 2
+_SHARE, _SOME = 0.05, 3
 _ONE_LOSS_SHARE, _ONE = 0.01, 1
 
 

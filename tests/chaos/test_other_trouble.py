@@ -14,6 +14,7 @@ from ensemble.testkit.postgres import PostgresServer, shared_postgres
 from tests.chaos.bad_link import BadLink
 from tests.chaos.blows import Blow, freeze_for_a_while, kill, kill_for_a_while, strike
 from tests.chaos.bounds import too_many_given_up
+from tests.chaos.fork_server import ANOTHER_MODEL
 from tests.chaos.full_disk import FullDisk
 from tests.chaos.processes import Zygote
 from tests.chaos.report import takeover, write
@@ -168,7 +169,7 @@ async def _struck(stack: Stack, seed: str, blow: Blow) -> Outcome:
     return await crowd.judge()
 
 
-@pytest.mark.parametrize("beside", [""], ids=["alone"])
+@pytest.mark.parametrize("beside", ["", ANOTHER_MODEL], ids=["alone", "beside another"])
 async def test_a_model_that_cannot_go_on_begins_anew(
     beside: str, tmp_path: Path, zygote: Zygote, seed: str, show: Show
 ) -> None:
