@@ -46,8 +46,8 @@ class Playhead:
 
     def pass_over(self, sample: int) -> None:
         """Take what is before ``sample`` as sent and played."""
-        self.sent = self._base = sample
-        self._base_time = self._loop.time()
+        self.sent = sample
+        self._place(sample)
 
     def pause(self, reports: bool) -> None:
         """Nobody is there any more; ``reports`` as for ``certain``."""
