@@ -6,7 +6,6 @@ the content that these tests look for.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -38,13 +37,6 @@ async def _postgres(dsn: str, version: int) -> str:
     await connection.execute((EARLIER / f"postgres_{version}.sql").read_text())
     await connection.close()
     return dsn
-
-
-@pytest.fixture
-async def dsn() -> AsyncIterator[str]:
-    server = await asyncio.to_thread(shared_postgres)
-    async with server.database() as dsn:
-        yield dsn
 
 
 def test_every_earlier_version_is_here() -> None:

@@ -15,16 +15,8 @@ from segments_contract import SegmentsContract
 from ensemble.core.errors import ConflictError, StorageCorruptError, StorageUnavailableError
 from ensemble.eventlog import EventLog, Ownership, PostgresEventLog, StreamKey, postgres_listener
 from ensemble.eventlog.postgres_database import Database
-from ensemble.testkit.postgres import shared_postgres
 
 pytestmark = pytest.mark.contract
-
-
-@pytest.fixture
-async def dsn() -> AsyncIterator[str]:
-    server = await asyncio.to_thread(shared_postgres)
-    async with server.database() as dsn:
-        yield dsn
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Streams in the order of their last change, though no index has what changes with an append."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -9,19 +8,11 @@ from event_log_contract import ONE, event
 
 from ensemble.eventlog import Ownership, PostgresEventLog, StreamKey, postgres_ownership, queries
 from ensemble.eventlog.postgres_database import Database
-from ensemble.testkit.postgres import shared_postgres
 
 pytestmark = pytest.mark.contract
 
 ERA = 1 << queries.ERA_BITS
 KEYS = [StreamKey("session", f"s{n}") for n in range(9)]
-
-
-@pytest.fixture
-async def dsn() -> AsyncIterator[str]:
-    server = await asyncio.to_thread(shared_postgres)
-    async with server.database() as dsn:
-        yield dsn
 
 
 @pytest.fixture
