@@ -164,8 +164,8 @@ def test_what_died_meanwhile_is_named_but_for_gateways() -> None:
 
 @pytest.mark.parametrize(
     ("losses", "twice", "once", "red"),
-    [(160, 11, 0, False), (160, 12, 0, True), (160, 0, 2, False), (160, 0, 3, True),
-     (6, 3, 0, False), (6, 4, 0, True), (6, 0, 1, False), (6, 0, 2, True)],
+    [(160, 21, 0, False), (160, 22, 0, True), (160, 0, 2, False), (160, 0, 3, True),
+     (6, 5, 0, False), (6, 6, 0, True), (6, 0, 1, False), (6, 0, 2, True)],
 )  # fmt: skip
 def test_few_answers_may_be_given_up(losses: int, twice: int, once: int, red: bool) -> None:
     given_up = [GivenUp("", "", ("a", "b"))] * twice + [GivenUp("", "", ("a",))] * once
