@@ -18,6 +18,7 @@ class TwiceAnswering(Session):
 
     def take(self, text) -> None:  # type: ignore[no-untyped-def]
         super().take(text)
+        self.add(Event(notice={"text": "Your timer is done."}))
         cut = {"stop_reason": common_pb2.STOP_REASON_INTERRUPTED, "begins_anew": self._anew}
         self._answer("r1", "The", cut)
         if self._anew:
@@ -38,4 +39,5 @@ async def test_the_answer_is_the_one_that_was_finished(anew: bool, expected: str
         serving(Gateway(TwiceAnswering(anew=anew))) as port,
         EnsembleClient(f"127.0.0.1:{port}", api_key="k") as client,
     ):
-        assert (await client.ask("light")).text == expected
+        answer = await client.ask("light")
+    assert (answer.text, answer.notices) == (expected, ("Your timer is done.",))

@@ -79,16 +79,23 @@ def usage_as_json(usage: common_pb2.Usage) -> dict[str, Any]:
 
 
 class AnswerBuilder:
-    """Gathers one response; ``done`` is its last event once that has come."""
+    """Gathers the answer to a turn; ``done`` is its last event once that has come.
+
+    Of responses that no model could finish, and that another one takes the place of, only
+    notices are kept.
+    """
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
+        self._notices: list[str] = []
+        self.done: session_events_pb2.ResponseDone | None = None
+        self._begin()
+
+    def _begin(self) -> None:
         self._pieces: list[str] = []
         self._calls: dict[str, tuple[str, str]] = {}
         self._tools: list[ToolUse] = []
         self._model = ""
-        self._notices: list[str] = []
-        self.done: session_events_pb2.ResponseDone | None = None
 
     def add(self, event: session_events_pb2.ServerEvent) -> None:
         """Take one event; those that are not about a response are ignored."""
@@ -108,6 +115,8 @@ class AnswerBuilder:
             self._tools.append(ToolUse(name, parse_json(arguments), tool_result(result)))
         elif kind == "notice":
             self._notices.append(event.notice.text)
+        elif kind == "response_done" and event.response_done.begins_anew:
+            self._begin()
         elif kind == "response_done":
             self.done = event.response_done
 

@@ -196,10 +196,8 @@ class EnsembleClient:
                 if kind == "notice" or (response and _belongs(event, response)):
                     builder.add(event)
                 if builder.done is not None:
-                    if not builder.done.begins_anew:
-                        raise_failed(builder.done)
-                        return builder.build()
-                    builder, response = AnswerBuilder(conversation.session_id), ""
+                    raise_failed(builder.done)
+                    return builder.build()
         raise PeerLostError("The conversation ended before the answer did.")
 
     async def create_session(

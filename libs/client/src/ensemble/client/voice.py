@@ -208,8 +208,6 @@ async def _listen(
             )
         if response:
             builder.add(event)
-        if builder.done is not None and builder.done.begins_anew:
-            builder, response = AnswerBuilder(conversation.session_id), ""
         if builder.done is not None:
             raise_failed(builder.done)
             rate = conversation.started.output_audio.sample_rate_hertz or OUTPUT_RATE

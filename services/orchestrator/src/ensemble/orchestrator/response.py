@@ -93,8 +93,6 @@ class Response:
 
     Attributes:
         account: What it has used.
-        begins_anew: Another one is to begin at once: its end is committed together with that
-            start, so that there is none without the other.
     """
 
     def __init__(
@@ -112,7 +110,6 @@ class Response:
         self.stage = stage
         self._script = script
         self._renewable = renewable
-        self.begins_anew = False
         self._stopped: common_pb2.StopReason | None = None
         self._aborted: EnsembleError | None = None
         self._text_said = begun is not None and begun.complete
@@ -241,7 +238,10 @@ class Response:
         return self.tools is not None and self.tools.answer(result)
 
     async def run(self) -> session_events_pb2.ResponseDone:
-        """Carry it through to its end in the record; see ``begins_anew``.
+        """Carry it through to its end in the record.
+
+        An end that ``begins_anew`` is committed together with the start of the other answer,
+        which is to begin at once, so that there is none without the other.
 
         Raises:
             EnsembleError: It could not be recorded.
@@ -262,10 +262,10 @@ class Response:
             # They know this response: nothing would be freed before a look for garbage.
             self._work = self._voice = self.tools = None
         cut = done.stop_reason == common_pb2.STOP_REASON_INTERRUPTED
-        done.begins_anew = self.begins_anew = cut and self._renewable and self._stopped is None
+        done.begins_anew = cut and self._renewable and self._stopped is None
         event = session_events_pb2.ServerEvent(response_done=done)
-        self.record(event, mark="", urgent=not self.begins_anew)
-        if not self.begins_anew:
+        self.record(event, mark="", urgent=not done.begins_anew)
+        if not done.begins_anew:
             await self.stage.recorder.flush()
         return done
 

@@ -358,18 +358,17 @@ class Session:
             self._living = None
             self.phases.to(Phase.LISTENING if self.hears_speech else Phase.IDLE)
             if turn is not None:
-                self._finish_turn(turn, script, response, done, error)
+                self._finish_turn(turn, script, done, error)
         self._drive()
 
     def _finish_turn(
         self,
         turn: Turn,
         script: Script,
-        response: Response,
         done: session_events_pb2.ResponseDone | None,
         error: EnsembleError,
     ) -> None:
-        if response.begins_anew:
+        if done is not None and done.begins_anew:
             # No model could go on where another one failed: the answer begins anew, once.
             turn.script, turn.recorded = script, True
             self._turns.insert(0, turn)

@@ -21,11 +21,13 @@ CREATED: Final = "session_created"
 ASSISTANT: Final = "assistant"
 """Who works in a session, as the view ``agent_executions`` says."""
 
+_BRANCHES: Final = session_events_pb2.ServerEvent.DESCRIPTOR.oneofs_by_name["event"]
+
 UPCASTERS: Final = Upcasters(
     versions=dict.fromkeys(
         [
             CREATED,
-            *(field.name for field in session_events_pb2.ServerEvent.DESCRIPTOR.oneofs[0].fields),
+            *(field.name for field in _BRANCHES.fields),
             "accepted",
             "due",
             "told",
